@@ -184,12 +184,17 @@ list! {
     law versions_are_isolated
     law only_a_higher_version_becomes_live
     law an_event_is_announced_at_most_once
+    law one_of_many_workers_has_the_lease
+    law a_step_without_the_lease_is_refused
+    law a_step_prolongs_its_lease
+    law an_expired_lease_is_taken_over
 }
 
 list! {
     /// The laws of projection stores whose read models outlive the process.
     __durable_projection_laws, DURABLE_PROJECTION, projection:
     law a_killed_projection_resumes_exactly
+    law a_killed_worker_is_replaced
 }
 
 list! {
@@ -205,6 +210,8 @@ list! {
     law a_checkpoint_moves_without_matches
     law another_history_stops_a_projection
     law every_event_is_announced_once
+    law one_worker_works_while_others_stand_by
+    law a_stalled_worker_is_replaced
 }
 
 list! {

@@ -21,15 +21,39 @@ mod memory_on_threads {
 }
 
 mod rusqlite {
+    use downlink_conformance_tests::cross_process::Respawn;
+    use downlink_conformance_tests::projection::DurableProjectionSetup;
+
     use super::rusqlite_fixture::RusqliteModels;
     downlink_conformance_tests::projection_store!(RusqliteModels);
     downlink_conformance_tests::durable_projection!(RusqliteModels);
     downlink_conformance_tests::projection!(RusqliteModels);
+
+    #[test]
+    fn takeovers_are_measured() {
+        let path = concat!(module_path!(), "::takeovers_are_measured");
+        let setup = DurableProjectionSetup::new(RusqliteModels, Respawn::of_test(path));
+        if !setup.runs_as_child() {
+            setup.measure_takeovers();
+        }
+    }
 }
 
 mod sqlx {
+    use downlink_conformance_tests::cross_process::Respawn;
+    use downlink_conformance_tests::projection::DurableProjectionSetup;
+
     use super::sqlx_fixture::SqlxModels;
     downlink_conformance_tests::projection_store!(SqlxModels);
     downlink_conformance_tests::durable_projection!(SqlxModels);
     downlink_conformance_tests::projection!(SqlxModels);
+
+    #[test]
+    fn takeovers_are_measured() {
+        let path = concat!(module_path!(), "::takeovers_are_measured");
+        let setup = DurableProjectionSetup::new(SqlxModels, Respawn::of_test(path));
+        if !setup.runs_as_child() {
+            setup.measure_takeovers();
+        }
+    }
 }

@@ -35,6 +35,7 @@ pub struct Log {
     models: Arc<dyn QueryStore<Tx = Tx>>,
     snapshots: Arc<dyn SnapshotStore>,
     bus: Arc<dyn Bus>,
+    is_in_file: bool,
     close: Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
 }
 
@@ -56,6 +57,7 @@ macro_rules! log {
             snapshots: Arc::new(store.clone()),
             models: Arc::new(Models(store)),
             bus: Arc::new(bus),
+            is_in_file: false,
             close: Arc::new(close),
         }
     }};
@@ -119,12 +121,14 @@ impl Options {
             (StoreUrl::Rusqlite(path), BusUrl::Sqlite | BusUrl::Local) => {
                 let options = downlink_rusqlite::Options::new().with_durability(self.durability);
                 let store = options.open(path).await?;
-                Ok(log!(store, RusqliteBus::open_with(path, self.bus_options()).await?))
+                let bus = RusqliteBus::open_with(path, self.bus_options()).await?;
+                Ok(Log { is_in_file: true, ..log!(store, bus) })
             }
             (StoreUrl::Sqlx(path), BusUrl::Sqlite | BusUrl::Local) => {
                 let options = downlink_sqlx::Options::new().with_durability(self.durability);
                 let store = options.open(path).await?;
-                Ok(log!(store, SqlxBus::open_with(path, self.bus_options()).await?))
+                let bus = SqlxBus::open_with(path, self.bus_options()).await?;
+                Ok(Log { is_in_file: true, ..log!(store, bus) })
             }
             (StoreUrl::Postgres(url), BusUrl::Local) => Ok(
                 log!(self.postgres.clone().connect(url).await?, LocalBus::new(), bus => drop(bus)),
@@ -222,6 +226,13 @@ impl Log {
     #[must_use]
     pub fn bus(&self) -> Arc<dyn Bus> {
         Arc::clone(&self.bus)
+    }
+
+    /// Whether the log is in a file of this machine, and not in a database, which processes of
+    /// several machines may share.
+    #[must_use]
+    pub fn is_in_file(&self) -> bool {
+        self.is_in_file
     }
 
     /// Starts a hub on the store and the bus, which translates cursors of logs that were moved into this

@@ -5,7 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use downlink::id::ProjectionId;
 use downlink::live::{Evaluated, QueryStore, Work};
-use downlink::projection::{DeadLetter, ProjectionStore, Step, StepOutcome};
+use downlink::projection::{
+    DeadLetter, Lease, LeaseOutcome, LeaseToken, ProjectionStore, Step, StepOutcome,
+};
 use downlink::{BoxError, Cursor, Event, Filter, Position, Projection, Result};
 
 use crate::sql_tx::{self, SqlTx};
@@ -106,6 +108,14 @@ impl<S: ProjectionStore<Tx: AsSqlTx + Debug + Sized>> ProjectionStore for Models
         limit: usize,
     ) -> Result<Vec<DeadLetter>> {
         self.0.dead_letters(id, after, limit).await
+    }
+
+    async fn lease(&self, id: &ProjectionId, lease: Lease) -> Result<LeaseOutcome> {
+        self.0.lease(id, lease).await
+    }
+
+    async fn release(&self, id: &ProjectionId, token: LeaseToken) -> Result<()> {
+        self.0.release(id, token).await
     }
 }
 

@@ -5,6 +5,7 @@ mod connect_error;
 mod connection;
 mod driver;
 mod error;
+mod lease;
 mod log_page;
 mod log_tx;
 mod model_sql;

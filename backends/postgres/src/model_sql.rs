@@ -8,6 +8,12 @@ use crate::sql::{Text, millis};
 const TABLES: [&str; 7] =
     ["events", "log", "projections", "dead_letters", "leases", "snapshots", "moved"];
 
+/// The time of the server, in microseconds.
+const NOW: &str = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+
+/// A step that is in progress has the row of its lease, and may take a while.
+const DO_NOT_WAIT: &str = "SET LOCAL lock_timeout = 100";
+
 /// The statements about read models and the transactions of the application, for the tables of
 /// one schema.
 #[derive(Debug)]
@@ -28,6 +34,15 @@ pub(crate) struct ModelStatements {
     pub(crate) delete_dead_letters: Text,
     /// The dead letters of name `$1`, version `$2`, after position `$3`, at most `$4`.
     pub(crate) dead_letters: Text,
+    /// The token of the lease of name `$1` and version `$2`, and the microseconds until it expires.
+    pub(crate) lease: Text,
+    /// Takes the lease of name `$1` and version `$2` for the token `$3`, for `$4` microseconds.
+    /// Returns no row if it may not, and fails if a step is in progress.
+    pub(crate) take_lease: Text,
+    /// Prolongs the same lease. Returns no row if it is not that of the token.
+    pub(crate) prolong_lease: Text,
+    /// Gives up the lease of name `$1` and version `$2` of the token `$3`.
+    pub(crate) release_lease: Text,
     /// How many rows of the log's tables this transaction has written.
     pub(crate) writes: Text,
     /// Waits until no query reads, and keeps others from beginning.
@@ -85,6 +100,29 @@ VALUES ($1, $2, $3, $4, $5)"#
                 r#"SELECT d.position, d.id, d.error, d.skipped_at
 FROM "{schema}".projections p JOIN "{schema}".dead_letters d ON d.projection = p.key
 WHERE p.name = $1 AND p.version = $2 AND d.position > $3 ORDER BY d.position LIMIT $4"#
+            )
+            .into(),
+            lease: format!(
+                r#"SELECT token, until - {NOW} FROM "{schema}".leases WHERE name = $1 AND version = $2"#
+            )
+            .into(),
+            // A lease that would last for longer than the new one has expired: the clock was set
+            // back.
+            take_lease: format!(
+                r#"{DO_NOT_WAIT}; INSERT INTO "{schema}".leases AS l (name, version, token, until)
+VALUES ($1, $2, $3, {NOW} + $4) ON CONFLICT (name, version)
+DO UPDATE SET token = excluded.token, until = excluded.until
+WHERE l.token = excluded.token OR l.until <= {NOW} OR l.until > excluded.until RETURNING until"#
+            )
+            .into(),
+            prolong_lease: format!(
+                r#"UPDATE "{schema}".leases SET until = {NOW} + $4
+WHERE name = $1 AND version = $2 AND token = $3 RETURNING until"#
+            )
+            .into(),
+            release_lease: format!(
+                r#"{DO_NOT_WAIT}; DELETE FROM "{schema}".leases
+WHERE name = $1 AND version = $2 AND token = $3"#
             )
             .into(),
             writes: format!(

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use downlink::commit::Ending;
 use downlink::id::ProjectionId;
-use downlink::projection::{DeadLetter, ProjectionRow, ProjectionStore, Step, StepOutcome};
+use downlink::projection::{
+    DeadLetter, Lease, LeaseOutcome, LeaseToken, ProjectionRow, ProjectionStore, Step, StepOutcome,
+};
 use downlink::{BoxError, Cursor, Error, Event, EventId, Position, Projection, Result, limits};
 use futures::FutureExt;
 use sqlx::postgres::PgRow;
@@ -14,6 +16,7 @@ use uuid::Uuid;
 
 use crate::connection::Server;
 use crate::error::{driver_error, failed, is_constraint, is_storage_error, meaning};
+use crate::lease;
 use crate::row::{
     column, count_to_sql, id_to_sql, position_from_sql, position_to_sql, time_from_sql, time_to_sql,
 };
@@ -79,6 +82,20 @@ impl ProjectionStore for PostgresStore {
         let (id, limit) = (id.clone(), limit.min(limits::MAX_PAGE_EVENTS));
         self.ask(move |tx, server| {
             async move { dead_letters(tx, &server.reads, &id, after, limit).await }.boxed()
+        })
+        .await
+    }
+
+    async fn lease(&self, id: &ProjectionId, lease: Lease) -> Result<LeaseOutcome> {
+        let id = id.clone();
+        self.ask(move |tx, server| async move { lease::take(tx, server, &id, lease).await }.boxed())
+            .await
+    }
+
+    async fn release(&self, id: &ProjectionId, token: LeaseToken) -> Result<()> {
+        let id = id.clone();
+        self.ask(move |tx, server| {
+            async move { lease::release(tx, server, &id, token).await }.boxed()
         })
         .await
     }
@@ -213,6 +230,10 @@ async fn make(
     projection: &dyn Projection<Tx = PgConnection>,
     step: &Step,
 ) -> Result<Ending<StepOutcome>> {
+    let server = Arc::clone(&tx.server);
+    if !lease::prolong(tx.connection, &server, id, step.lease).await? {
+        return Ok(Ending::RollBack(StepOutcome::LeaseLost));
+    }
     let checkpoint = tx.find(id).await?.map_or(Cursor::START, |row| row.checkpoint);
     if checkpoint != step.from {
         return Ok(Ending::RollBack(StepOutcome::CheckpointMoved(checkpoint)));

@@ -7,6 +7,7 @@ mod connection;
 mod driver;
 mod error;
 mod file;
+mod lease;
 mod log_page;
 mod merge;
 mod moved;

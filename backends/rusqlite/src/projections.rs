@@ -8,8 +8,11 @@ use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
 use downlink::commit::Ending;
+use downlink::event::Timestamp;
 use downlink::id::ProjectionId;
-use downlink::projection::{DeadLetter, ProjectionRow, ProjectionStore, Step, StepOutcome};
+use downlink::projection::{
+    DeadLetter, Lease, LeaseOutcome, LeaseToken, ProjectionRow, ProjectionStore, Step, StepOutcome,
+};
 use downlink::{BoxError, Cursor, Error, Event, Position, Projection, Result, limits};
 use downlink_sqlite_schema::number::{position_to_sql, to_sql};
 use downlink_sqlite_schema::{dead_letter_from_sql, is_storage_error, sql};
@@ -17,6 +20,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Params};
 
 use crate::error::{code_and_message, failed, meaning};
+use crate::lease;
 use crate::row::column;
 use crate::store::RusqliteStore;
 use crate::tx::Tx;
@@ -79,6 +83,24 @@ impl ProjectionStore for RusqliteStore {
         let (id, limit) = (id.clone(), limit.min(limits::MAX_PAGE_EVENTS));
         self.snapshot(move |connection| dead_letters(connection, &id, after, limit)).await
     }
+
+    async fn lease(&self, id: &ProjectionId, lease: Lease) -> Result<LeaseOutcome> {
+        let asking = id.clone();
+        let answer = move |file: &Connection| lease::answer(file, &asking, lease, Timestamp::now());
+        // Those that stand by only read.
+        match self.snapshot(answer).await? {
+            LeaseOutcome::Held => {
+                let id = id.clone();
+                self.write(0, move |tx| lease::take(tx.raw(), &id, lease)).await
+            }
+            held_by_another @ LeaseOutcome::HeldByAnother { .. } => Ok(held_by_another),
+        }
+    }
+
+    async fn release(&self, id: &ProjectionId, token: LeaseToken) -> Result<()> {
+        let id = id.clone();
+        self.write(0, move |tx| lease::release(tx.raw(), &id, token)).await
+    }
 }
 
 fn make(
@@ -87,6 +109,9 @@ fn make(
     projection: &dyn Projection<Tx = Tx>,
     step: &Step,
 ) -> Result<Ending<StepOutcome>> {
+    if !lease::prolong(tx.raw(), id, step.lease)? {
+        return Ok(Ending::RollBack(StepOutcome::LeaseLost));
+    }
     let row = find(tx.raw(), id)?;
     let checkpoint = row.map_or(Cursor::START, |row| row.checkpoint);
     if checkpoint != step.from {

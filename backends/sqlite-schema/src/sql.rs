@@ -222,6 +222,21 @@ pub const DEAD_LETTERS: &str = "SELECT d.position, d.id, d.error, d.skipped_at \
      FROM downlink_projections p JOIN downlink_dead_letters d ON d.projection = p.key \
      WHERE p.name = ?1 AND p.version = ?2 AND d.position > ?3 ORDER BY d.position LIMIT ?4";
 
+// Leases of projections.
+
+/// The columns of [`StoredLease::from_columns`](crate::StoredLease::from_columns) for the projection
+/// of this name and version.
+pub const LEASE: &str = "SELECT token, until FROM downlink_leases WHERE name = ?1 AND version = ?2";
+/// Stores a lease: name, version, token and end.
+pub const SET_LEASE: &str = "INSERT INTO downlink_leases (name, version, token, until) VALUES (?1, ?2, ?3, ?4) \
+     ON CONFLICT (name, version) DO UPDATE SET token = excluded.token, until = excluded.until";
+/// Prolongs a lease, if it is the stored one: name, version, token and end.
+pub const PROLONG_LEASE: &str =
+    "UPDATE downlink_leases SET until = ?4 WHERE name = ?1 AND version = ?2 AND token = ?3";
+/// Gives a lease up: name, version and token.
+pub const RELEASE_LEASE: &str =
+    "DELETE FROM downlink_leases WHERE name = ?1 AND version = ?2 AND token = ?3";
+
 // Snapshots of deciders.
 
 /// The columns of [`snapshot_from_sql`](crate::snapshot_from_sql) for the stream ?1 and the name

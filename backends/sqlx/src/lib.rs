@@ -8,6 +8,7 @@ mod driver;
 mod error;
 mod file;
 mod guard;
+mod lease;
 mod log_page;
 mod merge;
 mod moved;

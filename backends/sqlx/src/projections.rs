@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use downlink::commit::Ending;
+use downlink::event::Timestamp;
 use downlink::id::ProjectionId;
-use downlink::projection::{DeadLetter, ProjectionRow, ProjectionStore, Step, StepOutcome};
+use downlink::projection::{
+    DeadLetter, Lease, LeaseOutcome, LeaseToken, ProjectionRow, ProjectionStore, Step, StepOutcome,
+};
 use downlink::{BoxError, Cursor, Error, ErrorKind, Event, Position, Projection, Result, limits};
 use downlink_sqlite_schema::number::{position_to_sql, to_sql};
 use downlink_sqlite_schema::{dead_letter_from_sql, is_constraint, is_storage_error, sql};
@@ -15,6 +18,7 @@ use sqlx::sqlite::SqliteArguments;
 
 use crate::error::{code, code_and_message, failed, meaning};
 use crate::guard::LogGuard;
+use crate::lease;
 use crate::row::column;
 use crate::savepoint;
 use crate::snapshot::log_shape;
@@ -87,6 +91,27 @@ impl ProjectionStore for SqlxStore {
         })
         .await
     }
+
+    async fn lease(&self, id: &ProjectionId, lease: Lease) -> Result<LeaseOutcome> {
+        let asking = id.clone();
+        let answer = self.ask(move |connection| {
+            async move { lease::answer(connection, &asking, lease, Timestamp::now()).await }.boxed()
+        });
+        // Those that stand by only read.
+        match answer.await? {
+            LeaseOutcome::Held => {
+                let id = id.clone();
+                self.write(0, move |tx| async move { lease::take(tx, &id, lease).await }.boxed())
+                    .await
+            }
+            held_by_another @ LeaseOutcome::HeldByAnother { .. } => Ok(held_by_another),
+        }
+    }
+
+    async fn release(&self, id: &ProjectionId, token: LeaseToken) -> Result<()> {
+        let id = id.clone();
+        self.write(0, move |tx| async move { lease::release(tx, &id, token).await }.boxed()).await
+    }
 }
 
 async fn make(
@@ -96,6 +121,9 @@ async fn make(
     projection: &dyn Projection<Tx = Tx>,
     step: &Step,
 ) -> Result<Ending<StepOutcome>> {
+    if !lease::prolong(tx, id, step.lease).await? {
+        return Ok(Ending::RollBack(StepOutcome::LeaseLost));
+    }
     let row = find(tx, id).await?;
     let checkpoint = row.map_or(Cursor::START, |row| row.checkpoint);
     if checkpoint != step.from {

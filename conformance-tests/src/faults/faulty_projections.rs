@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use downlink::id::ProjectionId;
-use downlink::projection::{DeadLetter, ProjectionStore, Step, StepOutcome};
+use downlink::projection::{
+    DeadLetter, Lease, LeaseOutcome, LeaseToken, ProjectionStore, Step, StepOutcome,
+};
 use downlink::{Cursor, Error, ErrorKind, Position, Projection, Result};
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -31,6 +33,8 @@ struct Inner {
     /// The read model whose steps wait, and how many steps it makes first.
     held: Mutex<Option<(ProjectionId, usize)>>,
     gate: Gate,
+    /// Closed while the worker is stalled.
+    stalled: Gate,
     /// The read models that write next, in this order.
     turns: Mutex<VecDeque<ProjectionId>>,
     turn_passed: Notify,
@@ -45,7 +49,8 @@ impl ProjectionFaults {
     pub fn none() -> Self {
         let (busy, held) = (AtomicUsize::new(0), Mutex::default());
         let (turns, turn_passed) = (Mutex::default(), Notify::new());
-        Self { inner: Arc::new(Inner { busy, held, gate: Gate::open(), turns, turn_passed }) }
+        let (gate, stalled) = (Gate::open(), Gate::open());
+        Self { inner: Arc::new(Inner { busy, held, gate, stalled, turns, turn_passed }) }
     }
 
     /// Makes this many steps fail with `Busy`.
@@ -63,6 +68,21 @@ impl ProjectionFaults {
     pub fn hold_after(&self, steps: usize, id: &ProjectionId) {
         *self.held() = Some((id.clone(), steps));
         self.inner.gate.close();
+    }
+
+    /// Makes everything that is written wait from now on, as in a process that is stopped.
+    pub fn stall(&self) {
+        self.inner.stalled.close();
+    }
+
+    /// Waits until a write waits because of a stall.
+    pub async fn until_stalled(&self) {
+        self.inner.stalled.until_waiting().await;
+    }
+
+    /// Lets everything continue that waits because of a stall.
+    pub fn go_on(&self) {
+        self.inner.stalled.release();
     }
 
     /// Waits until a step waits.
@@ -123,6 +143,7 @@ impl ProjectionFaults {
     }
 
     async fn before_step(&self, id: &ProjectionId) -> Result<()> {
+        self.inner.stalled.pass().await;
         self.turn_of(id).await;
         if self.waits(id) {
             self.inner.gate.pass().await;
@@ -170,6 +191,7 @@ impl<Tx: ?Sized + Send + 'static> ProjectionStore for FaultyProjections<Tx> {
     }
 
     async fn make_live(&self, id: &ProjectionId) -> Result<u32> {
+        self.faults.inner.stalled.pass().await;
         self.faults.turn_of(id).await;
         self.inner.make_live(id).await
     }
@@ -179,6 +201,7 @@ impl<Tx: ?Sized + Send + 'static> ProjectionStore for FaultyProjections<Tx> {
     }
 
     async fn announce(&self, id: &ProjectionId, from: Cursor, to: Cursor) -> Result<bool> {
+        self.faults.inner.stalled.pass().await;
         self.faults.turn_of(id).await;
         self.inner.announce(id, from, to).await
     }
@@ -190,6 +213,16 @@ impl<Tx: ?Sized + Send + 'static> ProjectionStore for FaultyProjections<Tx> {
         limit: usize,
     ) -> Result<Vec<DeadLetter>> {
         self.inner.dead_letters(id, after, limit).await
+    }
+
+    async fn lease(&self, id: &ProjectionId, lease: Lease) -> Result<LeaseOutcome> {
+        self.faults.inner.stalled.pass().await;
+        self.inner.lease(id, lease).await
+    }
+
+    async fn release(&self, id: &ProjectionId, token: LeaseToken) -> Result<()> {
+        self.faults.inner.stalled.pass().await;
+        self.inner.release(id, token).await
     }
 }
 

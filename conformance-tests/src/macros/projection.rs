@@ -22,20 +22,29 @@ macro_rules! projection_store {
 /// that test alone, and kills it.
 ///
 /// Takes an expression that makes the
-/// [`DurableProjectionFixture`](crate::projection::DurableProjectionFixture).
+/// [`DurableProjectionFixture`](crate::projection::DurableProjectionFixture), and a reason to
+/// ignore the tests as [`event_store!`](crate::event_store!) does.
 #[macro_export]
 macro_rules! durable_projection {
-    ($fixture:expr) => {
-        $crate::__durable_projection_laws!(__durable_projection_tests!($fixture));
+    ($fixture:expr $(, ignore = $reason:literal)?) => {
+        $crate::__durable_projection_laws!(
+            __durable_projection_tests!($fixture, $(#[ignore = $reason])?)
+        );
     };
 }
 
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __durable_projection_tests {
-    (($fixture:expr) $module:ident: $(law $law:ident)*) => {
-        $(
+    (($fixture:expr, $(#[$attribute:meta])*) $module:ident: $(law $law:ident)*) => {
+        $crate::__durable_projection_tests!(@each $fixture, [$(#[$attribute])*], $module: $($law)*);
+    };
+    (@each $fixture:expr, $attributes:tt, $module:ident: $($law:ident)*) => {
+        $($crate::__durable_projection_tests!(@one $fixture, $attributes, $module $law);)*
+    };
+    (@one $fixture:expr, [$(#[$attribute:meta])*], $module:ident $law:ident) => {
             #[test]
+            $(#[$attribute])*
             fn $law() {
                 use $crate::{cross_process::Respawn, projection::DurableProjectionSetup};
                 let path = concat!(module_path!(), "::", stringify!($law));
@@ -47,7 +56,6 @@ macro_rules! __durable_projection_tests {
                     });
                 }
             }
-        )*
     };
 }
 

@@ -1,5 +1,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
+use downlink::projection::ProjectionBuilder;
 use downlink::{Event, Hub, Position, ProjectionHandle};
 
 use super::ProjectionSetup;
@@ -66,17 +67,21 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
 
 /// The positions of the events that were announced.
 #[derive(Clone, Default)]
-struct Announced(Arc<Mutex<Vec<Position>>>);
+pub(super) struct Announced(Arc<Mutex<Vec<Position>>>);
 
 impl Announced {
     fn start(&self, env: &Environment, hub: &Hub, sample: &Sample) -> ProjectionHandle {
+        let builder = env.model(sample).project(hub).with_batch(1, usize::MAX);
+        self.record(builder).start().expect("a projection to start")
+    }
+
+    /// Records what this projection announces.
+    pub(super) fn record(&self, builder: ProjectionBuilder) -> ProjectionBuilder {
         let told = self.clone();
-        let tell = move |events: Vec<Event>| {
+        builder.on_applied(move |events: Vec<Event>| {
             let told = told.clone();
             async move { told.add(&events) }
-        };
-        let builder = env.model(sample).project(hub).with_batch(1, usize::MAX).on_applied(tell);
-        builder.start().expect("a projection to start")
+        })
     }
 
     fn add(&self, events: &[Event]) {
@@ -84,7 +89,7 @@ impl Announced {
         told.extend(events.iter().map(Event::position));
     }
 
-    fn positions(&self) -> Vec<Position> {
+    pub(super) fn positions(&self) -> Vec<Position> {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         told.sort_unstable();
         told
@@ -92,7 +97,7 @@ impl Announced {
 
     /// Waits for this many events: they are in the read model before they are
     /// announced.
-    async fn until(&self, count: usize) {
+    pub(super) async fn until(&self, count: usize) {
         let enough = async {
             while self.positions().len() < count {
                 tokio::time::sleep(std::time::Duration::from_millis(1)).await;

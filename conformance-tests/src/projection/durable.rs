@@ -9,18 +9,19 @@ use downlink::{Expected, Position};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::task::yield_now;
 
+use super::holder::{Holder, leased, of_leased, work_with_lease};
 use super::runner::RunOptions;
 use super::sample::Sample;
 use super::setup::{Environment, OpenedModels, TypedModels};
 use super::{DurableProjectionFixture, ProjectionFixture};
 use crate::cross_process::Respawn;
-use crate::faults::drop_after;
+use crate::faults::{ProjectionFaults, drop_after};
 use crate::fixture::Guard;
 use crate::sample::append;
 use crate::tasks;
 
 /// Begins the lines in which a worker reports what is in the read model.
-const REPORTED: &str = "reported:";
+pub(super) const REPORTED: &str = "reported:";
 
 /// How much later the worker is killed in each round: two dozen of these are
 /// longer than an append and a step take on a slow disk.
@@ -76,16 +77,26 @@ impl DurableProjectionSetup {
             .build()
             .expect("a runtime");
         runtime.block_on(async {
-            let env = self.open(&address).await;
+            let report = |position| println!("\n{REPORTED}{position}");
             let mut orders = Vec::new();
             tokio::select! {
-                () = work(&env, |position| println!("\n{REPORTED}{position}")) => {}
+                () = self.work_at(&address, report) => {}
                 // The parent process is gone.
                 _ = async { tokio::io::stdin().read_to_end(&mut orders).await } => {}
             }
         });
         runtime.shutdown_background();
         true
+    }
+
+    async fn work_at(&self, address: &str, report: impl Fn(Position)) {
+        match of_leased(address) {
+            Some(address) => {
+                let env = self.open(address).await;
+                work_with_lease(&env, &ProjectionFaults::none(), report).await;
+            }
+            None => work(&self.open(address).await, report).await,
+        }
     }
 
     pub(super) async fn create(&self) -> (String, Guard) {
@@ -101,6 +112,14 @@ impl DurableProjectionSetup {
         match self.ending {
             Ending::Killed(_) => 24,
             Ending::Dropped => 80,
+        }
+    }
+
+    /// Starts a worker with a lease. Returns when it works.
+    pub(super) async fn start_holder(&self, address: &str) -> Holder {
+        match &self.ending {
+            Ending::Killed(respawn) => Holder::start(respawn.command(&leased(address))).await,
+            Ending::Dropped => Holder::in_this_process(self.open(address).await).await,
         }
     }
 

@@ -59,7 +59,7 @@ pub async fn only_failing_events_are_skipped(setup: &ProjectionSetup) {
         let last = env.append_types(&types).await.cursor;
         let (log, sample) = (env.log().await, Sample::new("board", 1));
         let hub = env.hub().await;
-        let drive = RunOptions { batch, policy: FailurePolicy::skip() };
+        let drive = RunOptions { batch, policy: FailurePolicy::skip(), ..RunOptions::default() };
         let board = env.start(&hub, &sample, drive);
         let continued = tasks::soon("a projection does not skip events", board.wait_for(last));
         continued.await.expect("a projection that skips what fails");

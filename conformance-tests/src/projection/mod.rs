@@ -5,11 +5,15 @@ mod announcing;
 mod durable;
 mod failing;
 mod fixture;
+mod holder;
+mod leasing;
 mod read_model;
+mod replacing;
 mod runner;
 mod running;
 mod sample;
 mod setup;
+mod standby;
 mod steps;
 mod versions;
 
@@ -21,13 +25,19 @@ pub use failing::{
     only_failing_events_are_skipped,
 };
 pub use fixture::{DurableProjectionFixture, Opened, ProjectionFixture};
+pub use leasing::{
+    a_step_prolongs_its_lease, a_step_without_the_lease_is_refused, an_expired_lease_is_taken_over,
+    one_of_many_workers_has_the_lease,
+};
 pub use read_model::ReadModel;
+pub use replacing::a_killed_worker_is_replaced;
 pub use runner::{DownlinkRunner, RunOptions, RunnerFixture, RunningProjection};
 pub use running::{
     a_checkpoint_moves_without_matches, a_new_version_is_built_beside_the_live_one,
     a_running_projection_is_exact, wait_for_returns_when_the_model_has_it,
 };
 pub use setup::ProjectionSetup;
+pub use standby::{a_stalled_worker_is_replaced, one_worker_works_while_others_stand_by};
 pub use steps::{
     a_checkpoint_never_goes_back, a_dropped_step_is_all_or_nothing, a_failed_step_leaves_no_trace,
     a_model_is_the_fold_up_to_its_checkpoint, a_reset_starts_over,

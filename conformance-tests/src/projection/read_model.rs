@@ -2,7 +2,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use downlink::id::ProjectionId;
-use downlink::projection::{DeadLetter, ProjectionBuilder, ProjectionStore, Step, StepOutcome};
+use downlink::projection::{
+    DeadLetter, Lease, LeaseOutcome, LeaseToken, ProjectionBuilder, ProjectionStore, Step,
+    StepOutcome,
+};
 use downlink::{Cursor, Filter, Hub, Position, Projection, Result};
 
 use super::sample::{Sample, SampleProjection};
@@ -42,6 +45,12 @@ pub trait ReadModel: Send + Sync {
 
     /// See [`ProjectionStore::dead_letters`].
     async fn dead_letters(&self, after: Position, limit: usize) -> Result<Vec<DeadLetter>>;
+
+    /// See [`ProjectionStore::lease`].
+    async fn lease(&self, lease: Lease) -> Result<LeaseOutcome>;
+
+    /// See [`ProjectionStore::release`].
+    async fn release(&self, token: LeaseToken) -> Result<()>;
 
     /// The lines that a query finds in it.
     async fn lines(&self) -> Vec<String>;
@@ -107,6 +116,14 @@ impl<F: ProjectionFixture> ReadModel for SampleModel<F> {
 
     async fn dead_letters(&self, after: Position, limit: usize) -> Result<Vec<DeadLetter>> {
         self.models.dead_letters(&self.sample.id, after, limit).await
+    }
+
+    async fn lease(&self, lease: Lease) -> Result<LeaseOutcome> {
+        self.models.lease(&self.sample.id, lease).await
+    }
+
+    async fn release(&self, token: LeaseToken) -> Result<()> {
+        self.models.release(&self.sample.id, token).await
     }
 
     async fn lines(&self) -> Vec<String> {

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use downlink::projection::{DeadLetter, FailurePolicy, Status};
@@ -14,11 +15,13 @@ pub struct RunOptions {
     pub policy: FailurePolicy,
     /// The most events that are applied in one step.
     pub batch: usize,
+    /// The duration of the worker's lease, if it needs one.
+    pub lease: Option<Duration>,
 }
 
 impl Default for RunOptions {
     fn default() -> Self {
-        Self { policy: FailurePolicy::stop(), batch: 100 }
+        Self { policy: FailurePolicy::stop(), batch: 100, lease: None }
     }
 }
 
@@ -66,6 +69,10 @@ impl RunnerFixture for DownlinkRunner {
     ) -> Result<Box<dyn RunningProjection>> {
         let builder =
             model.project(hub).with_policy(drive.policy).with_batch(drive.batch, usize::MAX);
+        let builder = match drive.lease {
+            Some(lease) => builder.with_lease(lease),
+            None => builder,
+        };
         Ok(Box::new(builder.start()?))
     }
 }

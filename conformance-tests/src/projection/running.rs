@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use downlink::Expected;
+use downlink::projection::Lease;
 use futures::FutureExt;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -12,43 +13,50 @@ use crate::sample::{append, of_type};
 use crate::tasks;
 
 /// **Law.** Whatever is appended while projections run, and also if two workers
-/// run the same projection, the read model is the fold of the log up to its
-/// checkpoint, and at rest the fold of the whole log.
+/// run the same projection, with leases or without, the read model is the fold
+/// of the log up to its checkpoint, and at rest the fold of the whole log.
 pub fn a_running_projection_is_exact(run: &LawRun, setup: &ProjectionSetup) {
     let bursts = vec((1_usize..30, any::<bool>()), 1..8);
-    run.cases(10, (0_usize..60, bursts, 1_usize..25), async |(history, bursts, batch)| {
-        let env = setup.open().await;
-        if history > 0 {
-            env.append(history).await;
-        }
-        let sample = Sample::new("board", 1).of(of_type("FlightDelayed"));
-        let drive = RunOptions { batch, ..RunOptions::default() };
-        let hub = env.hub().await;
-        let mut workers = vec![env.start(&hub, &sample, drive)];
-        let mut last = None;
-        for (count, joins) in bursts {
-            if joins && workers.len() < 2 {
-                workers.push(env.start(&hub, &sample, drive));
+    let leased = any::<bool>();
+    run.cases(
+        10,
+        (0_usize..60, bursts, 1_usize..25, leased),
+        async |(history, bursts, batch, leased)| {
+            let env = setup.open().await;
+            if history > 0 {
+                env.append(history).await;
             }
-            let burst = append("flight-AA1141", Expected::Any, count);
-            hub.append(burst).await.expect("an append");
-            last = Some(env.append_types(&["GateChanged", "FlightDelayed"]).await.cursor);
+            let sample = Sample::new("board", 1).of(of_type("FlightDelayed"));
+            let lease = leased.then_some(Lease::SHORTEST);
+            let drive = RunOptions { batch, lease, ..RunOptions::default() };
+            let hub = env.hub().await;
+            let mut workers = vec![env.start(&hub, &sample, drive)];
+            let mut last = None;
+            for (count, joins) in bursts {
+                if joins && workers.len() < 2 {
+                    workers.push(env.start(&hub, &sample, drive));
+                }
+                let burst = append("flight-AA1141", Expected::Any, count);
+                hub.append(burst).await.expect("an append");
+                last = Some(env.append_types(&["GateChanged", "FlightDelayed"]).await.cursor);
+                env.verify(&sample).await;
+            }
+            let last = last.expect("one burst at least");
+            for worker in &workers {
+                let waited =
+                    tasks::soon("a projection never catches up", worker.wait_for(last)).await;
+                waited.unwrap_or_else(|error| panic!("a projection stopped by itself: {error}"));
+            }
             env.verify(&sample).await;
-        }
-        let last = last.expect("one burst at least");
-        for worker in &workers {
-            let waited = tasks::soon("a projection never catches up", worker.wait_for(last)).await;
-            waited.unwrap_or_else(|error| panic!("a projection stopped by itself: {error}"));
-        }
-        env.verify(&sample).await;
-        let (lines, log) = (env.model(&sample).lines().await, env.log().await);
-        assert!(
-            lines == sample.fold(&log),
-            "a projection that has caught up has {} of {} lines",
-            lines.len(),
-            sample.fold(&log).len()
-        );
-    });
+            let (lines, log) = (env.model(&sample).lines().await, env.log().await);
+            assert!(
+                lines == sample.fold(&log),
+                "a projection that has caught up has {} of {} lines",
+                lines.len(),
+                sample.fold(&log).len()
+            );
+        },
+    );
 }
 
 /// **Law.** `wait_for` returns when the read model contains the event, and not

@@ -64,6 +64,8 @@ pub(super) trait OpenedModels: Send + Sync {
     fn log(&self) -> &Arc<dyn EventStore>;
     fn faults(&self) -> &ProjectionFaults;
     fn model(&self, sample: &Sample) -> Arc<dyn ReadModel>;
+    /// The same with faults of its own.
+    fn faulty_model(&self, sample: &Sample, faults: &ProjectionFaults) -> Arc<dyn ReadModel>;
 }
 
 pub(super) struct TypedModels<F: ProjectionFixture> {
@@ -88,12 +90,16 @@ impl<F: ProjectionFixture> OpenedModels for TypedModels<F> {
     }
 
     fn model(&self, sample: &Sample) -> Arc<dyn ReadModel> {
+        self.faulty_model(sample, &self.faults)
+    }
+
+    fn faulty_model(&self, sample: &Sample, faults: &ProjectionFaults) -> Arc<dyn ReadModel> {
         let inner = Arc::clone(&self.opened.models);
         Arc::new(SampleModel {
             sample: sample.clone(),
             fixture: Arc::clone(&self.fixture),
             opened: Arc::clone(&self.opened),
-            models: FaultyProjections::new(inner, self.faults.clone()),
+            models: FaultyProjections::new(inner, faults.clone()),
         })
     }
 }
@@ -116,6 +122,15 @@ impl Environment {
 
     pub(super) fn model(&self, sample: &Sample) -> Arc<dyn ReadModel> {
         self.models.model(sample)
+    }
+
+    /// The read model as a worker sees it that has these faults.
+    pub(super) fn faulty_model(
+        &self,
+        sample: &Sample,
+        faults: &ProjectionFaults,
+    ) -> Arc<dyn ReadModel> {
+        self.models.faulty_model(sample, faults)
     }
 
     /// Appends this many events that the sample can apply.

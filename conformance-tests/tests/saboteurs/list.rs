@@ -341,11 +341,25 @@ saboteurs! { MODELS: ProjectionSetup = models(ModelBug), projection;
     AnnouncesAgainAfterAReset law an_event_is_announced_at_most_once "was announced twice"
     AnnouncesForVersionsThatAreNotLive law an_event_is_announced_at_most_once "only the live version may announce"
     SkipsAGap law an_event_is_announced_at_most_once "must not announce anything beyond a gap"
+    LeasesToEveryWorker law one_of_many_workers_has_the_lease "of eight workers that asked at the same time 8 got the lease"
+    SharesLeasesOfVersions law one_of_many_workers_has_the_lease "share a lease"
+    ReleasesTheLeasesOfOthers law one_of_many_workers_has_the_lease "has given up the lease of another"
+    KeepsReleasedLeases law one_of_many_workers_has_the_lease "has to be free at once"
+    IgnoresTheLeaseOfAStep law a_step_without_the_lease_is_refused "compare the token in the transaction of the step"
+    ProlongsNoLeaseInAStep law a_step_prolongs_its_lease "has to prolong its lease"
+    NeverLetsLeasesExpire law an_expired_lease_is_taken_over "is not given to another worker"
+    RefusesLateSteps law an_expired_lease_is_taken_over "was refused because of the clock"
+    IgnoresTheLeaseOfAStep law an_expired_lease_is_taken_over "compare the token in the transaction of the step"
+    LeasesToEveryWorker law one_worker_works_while_others_stand_by "does not stand by"
+    KeepsReleasedLeases law one_worker_works_while_others_stand_by "nor takes over"
+    NeverLetsLeasesExpire law a_stalled_worker_is_replaced "nor takes over"
 }
 
 saboteurs! { DURABLE_MODELS: DurableProjectionSetup = durable_models(ModelBug), projection;
     CommitsTheCheckpointSeparately law a_killed_projection_resumes_exactly "write model and checkpoint in one transaction"
     ReturnsBeforeTheCommit law a_killed_projection_resumes_exactly "a step has to be durable when it returns"
+    LeasesToEveryWorker law a_killed_worker_is_replaced "does not stand by"
+    NeverLetsLeasesExpire law a_killed_worker_is_replaced "nor takes over"
 }
 
 saboteurs! { MODELS_IN_USE: ProjectionSetup = models_in_use(ModelBug), projection;

@@ -12,7 +12,9 @@ use downlink::live::{
     Answer, Change, Evaluated, Live, Model, Params, QueryStore, Token, Update, Watch, Work,
 };
 use downlink::memory::MemoryProjections;
-use downlink::projection::{DeadLetter, ProjectionStore, Step, StepOutcome};
+use downlink::projection::{
+    DeadLetter, Lease, LeaseOutcome, LeaseToken, ProjectionStore, Step, StepOutcome,
+};
 use downlink::{
     BoxError, Cursor, Error, ErrorKind, EventStore, Filter, Hub, MemoryStore, Position, Projection,
     Result,
@@ -180,6 +182,14 @@ impl ProjectionStore for BrokenModels {
         limit: usize,
     ) -> Result<Vec<DeadLetter>> {
         self.inner.dead_letters(id, after, limit).await
+    }
+
+    async fn lease(&self, id: &ProjectionId, lease: Lease) -> Result<LeaseOutcome> {
+        self.inner.lease(id, lease).await
+    }
+
+    async fn release(&self, id: &ProjectionId, token: LeaseToken) -> Result<()> {
+        self.inner.release(id, token).await
     }
 }
 

@@ -14,6 +14,7 @@ mod live;
 mod live_bug;
 mod mangle;
 mod model_bug;
+mod model_leases;
 mod models;
 mod runner;
 mod runner_bug;

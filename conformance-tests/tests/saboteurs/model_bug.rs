@@ -24,4 +24,13 @@ pub(crate) enum ModelBug {
     AnnouncesForVersionsThatAreNotLive,
     CountsWhatIsStoredAsAnnounced,
     SkipsAGap,
+    // Leases.
+    LeasesToEveryWorker,
+    SharesLeasesOfVersions,
+    ReleasesTheLeasesOfOthers,
+    KeepsReleasedLeases,
+    NeverLetsLeasesExpire,
+    IgnoresTheLeaseOfAStep,
+    RefusesLateSteps,
+    ProlongsNoLeaseInAStep,
 }

@@ -3,13 +3,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use downlink::id::ProjectionId;
-use downlink::projection::{DeadLetter, ProjectionStore, Step, StepOutcome};
+use downlink::projection::{
+    DeadLetter, Lease, LeaseOutcome, LeaseToken, ProjectionStore, Step, StepOutcome,
+};
 use downlink::{BoxError, Cursor, Error, ErrorKind, MemoryStore, Position, Projection, Result};
 use downlink_conformance_tests::Guard;
 use downlink_conformance_tests::projection::{DurableProjectionFixture, Opened, ProjectionFixture};
 use tokio::task::yield_now;
 
 use crate::model_bug::ModelBug;
+use crate::model_leases::Leases;
 
 /// Opens projection stores with this bug or none.
 pub(crate) struct BrokenModels(pub(crate) Option<ModelBug>);
@@ -112,6 +115,7 @@ struct Models {
     durable: Arc<Mutex<Database>>,
     /// Held by the step that writes.
     writer: Arc<tokio::sync::Mutex<()>>,
+    leases: Arc<Leases>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -137,7 +141,13 @@ impl Default for Row {
 
 impl Models {
     fn new(bug: Option<ModelBug>) -> Self {
-        Self { bug, disk: Arc::default(), durable: Arc::default(), writer: Arc::default() }
+        Self {
+            bug,
+            disk: Arc::default(),
+            durable: Arc::default(),
+            writer: Arc::default(),
+            leases: Arc::new(Leases::new(bug)),
+        }
     }
 
     /// Simulates a crash of the process that had the database open.
@@ -201,9 +211,13 @@ impl ProjectionStore for Models {
         mut step: Step,
     ) -> Result<StepOutcome> {
         step.validate()?;
-        let id = self.key(&ProjectionId::of(&**projection)?);
+        let own = ProjectionId::of(&**projection)?;
+        let id = self.key(&own);
         let _writer = self.writer.lock().await;
         yield_now().await;
+        if !self.leases.prolong(&own, step.lease) {
+            return Ok(StepOutcome::LeaseLost);
+        }
         let mut database = self.locked().clone();
         let checkpoint = database.rows.entry(id.clone()).or_default().checkpoint;
         if self.is_lost(checkpoint, &step) {
@@ -314,5 +328,16 @@ impl ProjectionStore for Models {
         let letters = database.rows.get(&self.key(id)).map_or(&[][..], |row| &row.letters);
         let later = letters.iter().filter(|letter| letter.cursor.position() > after);
         Ok(later.take(limit).cloned().collect())
+    }
+
+    async fn lease(&self, id: &ProjectionId, lease: Lease) -> Result<LeaseOutcome> {
+        // A step holds the lease until it ends.
+        let _writer = self.writer.lock().await;
+        Ok(self.leases.take(id, lease))
+    }
+
+    async fn release(&self, id: &ProjectionId, token: LeaseToken) -> Result<()> {
+        self.leases.release(id, token);
+        Ok(())
     }
 }

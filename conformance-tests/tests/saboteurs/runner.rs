@@ -252,7 +252,9 @@ impl Driver {
         loop {
             match self.model.step(step.clone()).await {
                 Ok(StepOutcome::Applied { .. }) => return Ok(Ok(())),
-                Ok(StepOutcome::CheckpointMoved(_)) => return Err(Halt::Elsewhere),
+                Ok(StepOutcome::CheckpointMoved(_) | StepOutcome::LeaseLost) => {
+                    return Err(Halt::Elsewhere);
+                }
                 Ok(StepOutcome::Failed(error)) => return Ok(Err(error)),
                 Err(error) if error.is_retryable() && !self.is(RunnerBug::TreatsBusyAsAFailure) => {
                     sleep(Duration::from_millis(1)).await;

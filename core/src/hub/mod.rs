@@ -31,7 +31,7 @@ mod translate;
 
 pub use hub::Hub;
 pub use hub_builder::HubBuilder;
-pub(crate) use hub_link::HubLink;
+pub(crate) use hub_link::{Hints, HubLink};
 pub use hub_stats::HubStats;
 pub use item::Item;
 pub use subscribe::{After, Subscribe};

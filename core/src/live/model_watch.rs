@@ -60,12 +60,10 @@ impl ModelWatch {
         }
     }
 
-    /// Whether this process builds this version and has not finished.
+    /// Whether this process builds this version, or stands by, and it is not complete.
     pub(super) fn is_rebuilding(&self, version: u32) -> bool {
         let handle = self.handles.iter().find(|handle| handle.id().version() == version);
-        handle.is_some_and(|handle| {
-            matches!(handle.progress().status, crate::projection::Status::Rebuilding)
-        })
+        handle.is_some_and(|handle| handle.progress().is_rebuilding())
     }
 
     /// Follows the model until the task is dropped.

@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::memory_leases::MemoryLeases;
 use crate::cursor::Cursor;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{Position, ProjectionId};
 use crate::limits;
 use crate::live::{Evaluated, Model as LiveModel, QueryStore, Work};
-use crate::projection::{DeadLetter, Projection, ProjectionStore, Step, StepOutcome};
+use crate::projection::{
+    DeadLetter, Lease, LeaseOutcome, LeaseToken, Projection, ProjectionStore, Step, StepOutcome,
+};
 
 /// Keeps read models in memory, as values of the type `S`.
 ///
@@ -24,6 +27,7 @@ use crate::projection::{DeadLetter, Projection, ProjectionStore, Step, StepOutco
 /// See [`Hub::project`](crate::Hub::project).
 pub struct MemoryProjections<S> {
     models: Arc<Mutex<HashMap<ProjectionId, Model<S>>>>,
+    leases: Arc<MemoryLeases>,
 }
 
 struct Model<S> {
@@ -51,7 +55,7 @@ impl<S> MemoryProjections<S> {
     /// Creates a store without models.
     #[must_use]
     pub fn new() -> Self {
-        Self { models: Arc::default() }
+        Self { models: Arc::default(), leases: Arc::default() }
     }
 
     /// The current read model; `None` before its first step.
@@ -107,6 +111,9 @@ where
     ) -> Result<StepOutcome> {
         step.validate()?;
         let id = ProjectionId::of(&**projection)?;
+        if !self.leases.prolong(&id, step.lease) {
+            return Ok(StepOutcome::LeaseLost);
+        }
         let (before, checkpoint) =
             self.state_with_checkpoint(&id).unwrap_or((Arc::default(), Cursor::START));
         if checkpoint != step.from {
@@ -117,6 +124,10 @@ where
             return Ok(StepOutcome::Failed(error));
         }
         let mut models = self.locked();
+        // Another may have taken the lease while the projection worked.
+        if !self.leases.prolong(&id, step.lease) {
+            return Ok(StepOutcome::LeaseLost);
+        }
         let model = models.entry(id).or_insert_with(Model::new);
         if model.checkpoint != step.from {
             return Ok(StepOutcome::CheckpointMoved(model.checkpoint));
@@ -198,6 +209,15 @@ where
         let later = letters.iter().filter(|letter| letter.cursor.position() > after);
         Ok(later.take(limit.min(limits::MAX_PAGE_EVENTS)).cloned().collect())
     }
+
+    async fn lease(&self, id: &ProjectionId, lease: Lease) -> Result<LeaseOutcome> {
+        Ok(self.leases.take(id, lease))
+    }
+
+    async fn release(&self, id: &ProjectionId, token: LeaseToken) -> Result<()> {
+        self.leases.release(id, token);
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -249,7 +269,7 @@ impl<S> Default for MemoryProjections<S> {
 
 impl<S> Clone for MemoryProjections<S> {
     fn clone(&self) -> Self {
-        Self { models: Arc::clone(&self.models) }
+        Self { models: Arc::clone(&self.models), leases: Arc::clone(&self.leases) }
     }
 }
 

@@ -9,6 +9,7 @@ mod fold;
 mod folded;
 mod local_bus;
 mod log_index;
+mod memory_leases;
 mod memory_projections;
 mod memory_store;
 mod memory_transaction;

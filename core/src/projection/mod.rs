@@ -3,6 +3,7 @@
 
 mod dead_letter;
 mod failure_policy;
+mod lease;
 mod progress;
 #[expect(clippy::module_inception, reason = "the main type, in a file of its name")]
 mod projection;
@@ -15,6 +16,7 @@ mod step;
 
 pub use dead_letter::DeadLetter;
 pub use failure_policy::FailurePolicy;
+pub use lease::{Lease, LeaseOutcome, LeaseToken};
 pub use progress::{Progress, Status};
 pub use projection::Projection;
 pub use projection_builder::ProjectionBuilder;

@@ -18,10 +18,12 @@ pub struct Progress {
     pub head: Cursor,
     /// The version that queries should read, as far as is known.
     pub live: Option<u32>,
-    /// The number of events applied since the projection was started.
+    /// The number of events that this worker has applied since the projection was started.
     pub applied: u64,
-    /// The number of events skipped since then.
+    /// The number of events that it has skipped since then.
     pub skipped: u64,
+    /// Whether the live model is built again after a reset, by another worker.
+    pub(super) is_rebuilt_elsewhere: bool,
 }
 
 impl Progress {
@@ -29,6 +31,11 @@ impl Progress {
     #[must_use]
     pub fn is_caught_up(&self) -> bool {
         self.position.position() >= self.head.position()
+    }
+
+    /// Whether no query should read the model yet, or again.
+    pub(crate) fn is_rebuilding(&self) -> bool {
+        matches!(self.status, Status::Rebuilding) || self.is_rebuilt_elsewhere
     }
 
     /// The number of positions between the read model and [`head`](Self::head):
@@ -53,6 +60,9 @@ pub enum Status {
     CaughtUp,
     /// Something failed, and it retries by itself.
     Retrying(Error),
+    /// Another worker has the [lease](crate::projection::ProjectionBuilder::with_lease). The
+    /// progress is that of the stored read model, whichever worker builds it.
+    Standby,
     /// It was paused.
     Paused,
     /// It has stopped because of this error.

@@ -1,12 +1,16 @@
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt;
 use tokio::sync::{mpsc, watch};
 
 use super::projection_handle::ReadDeadLetters;
-use super::runner::{self, BatchLimits, OnApplied, Runner};
-use super::{FailurePolicy, Progress, Projection, ProjectionHandle, ProjectionStore, Status};
+use super::runner::{self, BatchLimits, LeaseKeeper, OnApplied, Runner};
+use super::{
+    FailurePolicy, Lease, LeaseToken, Progress, Projection, ProjectionHandle, ProjectionStore,
+    Status,
+};
 use crate::cursor::Cursor;
 use crate::error::Result;
 use crate::event::Event;
@@ -29,6 +33,7 @@ struct Settings {
     policy: FailurePolicy,
     limits: BatchLimits,
     on_applied: Option<OnApplied>,
+    lease: Option<Duration>,
 }
 
 impl ProjectionBuilder {
@@ -38,7 +43,8 @@ impl ProjectionBuilder {
         store: Arc<dyn ProjectionStore<Tx = Tx>>,
     ) -> Self {
         let limits = BatchLimits { events: 1_000, bytes: 1 << 20 };
-        let settings = Settings { policy: FailurePolicy::default(), limits, on_applied: None };
+        let policy = FailurePolicy::default();
+        let settings = Settings { policy, limits, on_applied: None, lease: None };
         let start =
             Box::new(move |hub: &HubLink, settings| start(projection, store, hub, settings));
         Self { hub, settings, start }
@@ -56,6 +62,35 @@ impl ProjectionBuilder {
     /// Appends to the same database wait during the transaction.
     pub fn with_batch(mut self, events: usize, bytes: usize) -> Self {
         self.settings.limits = BatchLimits { events: events.max(1), bytes };
+        self
+    }
+
+    /// Lets only one of many workers of this projection work at a time, in this process or in
+    /// others: the one that has the lease, which it keeps in the projection store. The others
+    /// [stand by](Status::Standby). No lease by default.
+    ///
+    /// Without a lease several workers are correct as well, since only one of them makes each
+    /// step, but all of them read the log and apply events in vain. Give all workers of a
+    /// projection the same duration: one without a lease is not kept from working, and one with a
+    /// shorter lease may take over.
+    ///
+    /// Another worker takes over at once when the worker with the lease is
+    /// [paused](ProjectionHandle::pause), fails or is shut down, and after at most `duration` plus
+    /// a second if its process is killed, stopped or disconnected from the store. If that one then
+    /// continues, its step is refused, and it stands by. No step is made twice, and no event is
+    /// announced twice.
+    ///
+    /// The lease is prolonged by each step, and otherwise three times in its duration. Ten seconds
+    /// are a good choice: longer than the longest step and the longest stall of a busy machine.
+    /// Durations below [`Lease::SHORTEST`] and above [`Lease::LONGEST`] are replaced by these.
+    ///
+    /// A worker that stands by reads its checkpoint from the store when a hint of another process
+    /// comes, and twice in a second, so that
+    /// [`wait_for`](ProjectionHandle::wait_for) and live queries work in every process. If a worker
+    /// fails at an event, the next one tries it, too, and at the end all of them have
+    /// [failed](Status::Failed).
+    pub fn with_lease(mut self, duration: Duration) -> Self {
+        self.settings.lease = Some(duration);
         self
     }
 
@@ -122,6 +157,7 @@ fn start<Tx: ?Sized + Send + 'static>(
         live: None,
         applied: 0,
         skipped: 0,
+        is_rebuilt_elsewhere: false,
     });
     let watched = progress.subscribe();
     let stop = hub.stop().child_token();
@@ -133,7 +169,9 @@ fn start<Tx: ?Sized + Send + 'static>(
         commands,
         progress: watched,
     };
+    let lease = settings.lease.map(|lasts| Lease::new(LeaseToken::generate(), lasts));
     let runner = Runner {
+        keeper: Arc::new(LeaseKeeper::new(id.clone(), Arc::clone(&store), lease)),
         id,
         projection,
         store,

@@ -46,6 +46,11 @@ pub(super) type ReadDeadLetters =
 ///    the log again \[`a_checkpoint_moves_without_matches`\].
 /// 6. **A replaced log,** which no longer has the event of the checkpoint,
 ///    stops the projection \[`another_history_stops_a_projection`\].
+/// 7. **A lease.** Of many workers with a
+///    [lease](crate::projection::ProjectionBuilder::with_lease) one works, and the others stand by,
+///    follow its progress, and take over when it ends
+///    \[`one_worker_works_while_others_stand_by`\] or stalls; when that one continues, it makes no
+///    step and announces nothing twice \[`a_stalled_worker_is_replaced`\].
 ///
 /// # Clones and handles
 ///
@@ -160,7 +165,8 @@ impl ProjectionHandle {
     }
 
     /// Stops applying events until [`resume`](Self::resume). When this returns,
-    /// no step is in progress.
+    /// no step of this worker is in progress. If it had a lease, another worker
+    /// takes over: pause all of them to stop the projection.
     ///
     /// # Errors
     ///
@@ -191,7 +197,9 @@ impl ProjectionHandle {
     /// the beginning of the log. Queries see the model grow meanwhile; to avoid
     /// that, build a new version.
     ///
-    /// A stopped projection continues; a paused one stays paused.
+    /// A stopped projection continues; a paused one stays paused. If another
+    /// worker has the lease, that one rebuilds the read model: it notices the
+    /// reset within a third of the lease's duration.
     ///
     /// # Errors
     ///

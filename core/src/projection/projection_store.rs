@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use crate::cursor::Cursor;
 use crate::error::Result;
 use crate::id::{Position, ProjectionId};
-use crate::projection::{DeadLetter, Projection, Step, StepOutcome};
+use crate::projection::{
+    DeadLetter, Lease, LeaseOutcome, LeaseToken, Projection, Step, StepOutcome,
+};
 
 /// Stores read models, each with the checkpoint up to which it was built.
 ///
@@ -45,10 +47,18 @@ use crate::projection::{DeadLetter, Projection, Step, StepOutcome};
 ///    not announced when another one replaces it are left to the new one
 ///    \[`every_event_is_announced_once`\].
 ///
+/// 9. **One lease.** Of many workers that ask for the lease of a read model, one gets it, and
+///    keeps it for its duration after it has last asked for it or made a step
+///    \[`one_of_many_workers_has_the_lease`\], \[`a_step_prolongs_its_lease`\]. Then another gets
+///    it \[`an_expired_lease_is_taken_over`\]. A step with another lease than the stored one is
+///    refused, whatever the checkpoint and the clocks are
+///    \[`a_step_without_the_lease_is_refused`\].
+///
 /// *If the read models outlive the store*
 ///
-/// 9. All of this still holds after a crash at any moment, once the store is
-///    reopened \[`a_killed_projection_resumes_exactly`\].
+/// 10. All of this still holds after a crash at any moment, once the store is
+///     reopened \[`a_killed_projection_resumes_exactly`\], and a worker of another process that
+///     stands by replaces one that is killed \[`a_killed_worker_is_replaced`\].
 ///
 /// # Location of the log
 ///
@@ -60,9 +70,10 @@ use crate::projection::{DeadLetter, Projection, Step, StepOutcome};
 /// # Cancel safety
 ///
 /// Dropping the future of [`step`](Self::step), [`reset`](Self::reset),
-/// [`make_live`](Self::make_live) or [`announce`](Self::announce) leaves the
-/// operation done or not done, and no transaction open. Repeating a step is
-/// safe: it is `CheckpointMoved` if it was done before. The other methods have no effects.
+/// [`make_live`](Self::make_live), [`announce`](Self::announce), [`lease`](Self::lease) or
+/// [`release`](Self::release) leaves the operation done or not done, and no transaction open.
+/// Repeating a step is safe: it is `CheckpointMoved` if it was done before. The other methods
+/// have no effects.
 #[async_trait]
 pub trait ProjectionStore: fmt::Debug + Send + Sync + 'static {
     /// The transaction in which projections of this store write.
@@ -77,8 +88,9 @@ pub trait ProjectionStore: fmt::Debug + Send + Sync + 'static {
     /// [`Backend`](crate::ErrorKind::Backend).
     async fn checkpoint(&self, id: &ProjectionId) -> Result<Cursor>;
 
-    /// Makes one step. In one transaction: compares the checkpoint with the
-    /// step's beginning, has the projection [write](Step::write) the step,
+    /// Makes one step. In one transaction: compares the lease with the stored one, if the step
+    /// has one, and prolongs it; compares the checkpoint with the step's beginning; has the
+    /// projection [write](Step::write) the step,
     /// stores the dead letter if there is one, and moves the checkpoint. When
     /// this returns, the step is as durable as an append.
     ///
@@ -159,6 +171,26 @@ pub trait ProjectionStore: fmt::Debug + Send + Sync + 'static {
         after: Position,
         limit: usize,
     ) -> Result<Vec<DeadLetter>>;
+
+    /// Takes the lease of this read model if it is free or has expired, and prolongs it if it is
+    /// the worker's own: it then lasts for its duration from now, by the store's clock. Does not
+    /// wait for appends and steps if the store can avoid it.
+    ///
+    /// A clock that is set back must not make a lease last for longer than its duration. A store
+    /// with such a clock treats a lease that would last for longer than the one that is asked for
+    /// as expired; all workers of a projection should use the same duration.
+    ///
+    /// # Errors
+    ///
+    /// As [`step`](Self::step).
+    async fn lease(&self, id: &ProjectionId, lease: Lease) -> Result<LeaseOutcome>;
+
+    /// Gives up the lease of this read model, if it is that of this worker.
+    ///
+    /// # Errors
+    ///
+    /// As [`step`](Self::step).
+    async fn release(&self, id: &ProjectionId, token: LeaseToken) -> Result<()>;
 }
 
 #[async_trait]
@@ -205,5 +237,13 @@ impl<S: ProjectionStore + ?Sized> ProjectionStore for Arc<S> {
         limit: usize,
     ) -> Result<Vec<DeadLetter>> {
         (**self).dead_letters(id, after, limit).await
+    }
+
+    async fn lease(&self, id: &ProjectionId, lease: Lease) -> Result<LeaseOutcome> {
+        (**self).lease(id, lease).await
+    }
+
+    async fn release(&self, id: &ProjectionId, token: LeaseToken) -> Result<()> {
+        (**self).release(id, token).await
     }
 }

@@ -6,7 +6,7 @@ use futures::FutureExt;
 use crate::cursor::Cursor;
 use crate::error::{BoxError, Error, Result};
 use crate::event::Event;
-use crate::projection::{DeadLetter, Projection};
+use crate::projection::{DeadLetter, Lease, Projection};
 use crate::supervise::text_of;
 
 /// One step of a projection: events to apply, and how far the checkpoint moves
@@ -26,19 +26,29 @@ pub struct Step {
     pub events: Vec<Event>,
     /// An event between the two that is skipped.
     pub skipped: Option<DeadLetter>,
+    /// The lease that has to be the stored one, and that is prolonged with the step; `None` for
+    /// a worker without one.
+    pub lease: Option<Lease>,
 }
 
 impl Step {
     /// Creates a step that applies these events.
     #[must_use]
     pub fn new(from: Cursor, to: Cursor, events: Vec<Event>) -> Self {
-        Self { from, to, events, skipped: None }
+        Self { from, to, events, skipped: None, lease: None }
     }
 
     /// Creates a step that skips one event.
     #[must_use]
     pub fn skip(from: Cursor, skipped: DeadLetter) -> Self {
-        Self { from, to: skipped.cursor, events: Vec::new(), skipped: Some(skipped) }
+        let to = skipped.cursor;
+        Self { from, to, events: Vec::new(), skipped: Some(skipped), lease: None }
+    }
+
+    /// The same step by a worker with this lease, or by one without.
+    #[must_use]
+    pub fn with_lease(self, lease: Option<Lease>) -> Self {
+        Self { lease, ..self }
     }
 
     /// Up to where events count as announced after this step of the live
@@ -139,6 +149,9 @@ pub enum StepOutcome {
     /// The checkpoint was not at the step's beginning but here. Nothing was
     /// written.
     CheckpointMoved(Cursor),
+    /// The step's lease is not the stored one: another worker has taken it over, or it was
+    /// released. Nothing was written.
+    LeaseLost,
     /// The projection failed to prepare or apply. Nothing was written.
     Failed(BoxError),
 }

@@ -1,4 +1,6 @@
-use std::sync::atomic::{AtomicBool, Ordering};
+mod leases;
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -351,9 +353,9 @@ async fn a_version_without_a_hook_leaves_nothing_to_the_next_one() {
     assert_eq!(*announced.lock().unwrap(), [4]);
 }
 
-/// A projection store whose next calls panic.
+/// A projection store whose next calls panic, and that counts how often it is asked for leases.
 #[derive(Debug)]
-struct Panics(Models, std::sync::atomic::AtomicUsize);
+struct Panics(Models, AtomicUsize, AtomicUsize);
 
 impl Panics {
     fn panic_on_demand(&self) {
@@ -415,13 +417,27 @@ impl ProjectionStore for Panics {
     ) -> crate::Result<Vec<DeadLetter>> {
         self.0.dead_letters(id, after, limit).await
     }
+
+    async fn lease(
+        &self,
+        id: &crate::id::ProjectionId,
+        lease: Lease,
+    ) -> crate::Result<LeaseOutcome> {
+        self.panic_on_demand();
+        self.2.fetch_add(1, Ordering::SeqCst);
+        self.0.lease(id, lease).await
+    }
+
+    async fn release(&self, id: &crate::id::ProjectionId, token: LeaseToken) -> crate::Result<()> {
+        self.0.release(id, token).await
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_panicking_projection_store_costs_only_time_even_if_logging_panics() {
     let _log = tracing::subscriber::set_default(crate::supervise::PanickingLog);
     let (hub, models) = (memory::hub().await.unwrap(), Models::new());
-    let store = Arc::new(Panics(models.clone(), 2.into()));
+    let store = Arc::new(Panics(models.clone(), 2.into(), 0.into()));
     let board = hub.project(Board::new(1), Arc::clone(&store));
     let board = board.start().unwrap();
     board.wait_live().await.unwrap();
@@ -434,7 +450,7 @@ async fn a_panicking_projection_store_costs_only_time_even_if_logging_panics() {
 #[tokio::test(start_paused = true)]
 async fn a_projection_accepts_commands_while_its_store_panics() {
     let (hub, models) = (memory::hub().await.unwrap(), Models::new());
-    let store = Arc::new(Panics(models.clone(), 0.into()));
+    let store = Arc::new(Panics(models.clone(), 0.into(), 0.into()));
     let board = hub.project(Board::new(1), Arc::clone(&store));
     let board = board.start().unwrap();
     board.wait_live().await.unwrap();

@@ -1,3 +1,5 @@
+use downlink_conformance_tests::cross_process::Respawn;
+use downlink_conformance_tests::projection::DurableProjectionSetup;
 use downlink_transports::client::TransportKind;
 
 use crate::fixture::{Local, Notify, Postgres};
@@ -81,6 +83,24 @@ mod projection_store {
         Models,
         ignore = "needs PostgreSQL: ./check postgres"
     );
+}
+
+mod durable_projection {
+    use super::*;
+    downlink_conformance_tests::durable_projection!(
+        Models,
+        ignore = "needs PostgreSQL: ./check postgres"
+    );
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: ./check postgres"]
+fn takeovers_are_measured() {
+    let path = concat!(module_path!(), "::takeovers_are_measured");
+    let setup = DurableProjectionSetup::new(Models, Respawn::of_test(path));
+    if !setup.runs_as_child() {
+        setup.measure_takeovers();
+    }
 }
 
 mod projection {

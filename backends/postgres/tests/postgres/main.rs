@@ -8,6 +8,7 @@ mod commit_cut;
 mod fixture;
 mod jobs;
 mod laws;
+mod leases;
 #[path = "../../../../conformance-tests/tests/fixtures/live_feed.rs"]
 mod live_feed;
 #[path = "../../../../conformance-tests/tests/fixtures/long_poll.rs"]

@@ -5,7 +5,7 @@ use downlink::commit::Transacted;
 use downlink::live::QueryStore;
 use downlink::{BoxError, EventStore, Result};
 use downlink_conformance_tests::live::LiveFixture;
-use downlink_conformance_tests::projection::{Opened, ProjectionFixture};
+use downlink_conformance_tests::projection::{DurableProjectionFixture, Opened, ProjectionFixture};
 use downlink_conformance_tests::{Application, Guard, TransactionStep, TransactionalFixture};
 use downlink_postgres::{Options, PostgresStore};
 use futures::FutureExt;
@@ -26,9 +26,7 @@ pub(crate) struct Tables {
 
 impl Tables {
     async fn open() -> Result<Self> {
-        let schema = fresh_schema();
-        let tables = format!("{schema}_tables");
-        let url = format!("{}&options[search_path]={tables}", Server::get().url());
+        let (schema, tables, url) = addresses();
         Self::with(tables, options(&schema), &url).await
     }
 
@@ -56,6 +54,14 @@ impl Tables {
         let select = AssertSqlSafe(select.replace("{schema}", &self.schema));
         sqlx::query_scalar(select).fetch_all(&mut connection).await.map_err(failed)
     }
+}
+
+/// A schema for a log, one for its read models, and the URL with which these are found.
+fn addresses() -> (String, String, String) {
+    let schema = fresh_schema();
+    let tables = format!("{schema}_tables");
+    let url = format!("{}&options[search_path]={tables}", Server::get().url());
+    (schema, tables, url)
 }
 
 pub(crate) async fn execute(sql: String) -> Result<()> {
@@ -100,6 +106,21 @@ impl ProjectionFixture for Models {
             return Ok(Vec::new());
         }
         tables.texts(&format!("SELECT line FROM {{schema}}.{list} ORDER BY number")).await
+    }
+}
+
+#[async_trait]
+impl DurableProjectionFixture for Models {
+    async fn create(&self) -> Result<(String, Guard)> {
+        let (schema, tables, url) = addresses();
+        execute(format!("CREATE SCHEMA {tables}")).await?;
+        Ok((format!("{schema} {tables} {url}"), Guard::none()))
+    }
+
+    async fn open_at(&self, address: &str) -> Result<Opened<PgConnection>> {
+        let parts: Vec<_> = address.split(' ').collect();
+        let store = options(parts[0]).connect(parts[2]).await?;
+        Ok(Tables { schema: parts[1].to_owned(), store }.opened())
     }
 }
 

@@ -1,3 +1,4 @@
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::Runner;
@@ -82,10 +83,17 @@ impl<Tx: ?Sized + Send + 'static> Runner<Tx> {
     pub(super) async fn step(&mut self, step: Step) -> Outcome<Result<(), BoxError>> {
         let (from, to, count) = (step.from, step.to, step.events.len());
         let events = if self.on_applied.is_some() { step.events.clone() } else { Vec::new() };
+        let step = step.with_lease(self.keeper.lease());
+        let asked = Instant::now();
         match self.retry(move |runner| runner.store.step(&runner.projection, step.clone())).await? {
             StepOutcome::Failed(error) => Ok(Err(error)),
             StepOutcome::CheckpointMoved(_) => Err(Interruption::Restart),
+            StepOutcome::LeaseLost => {
+                self.keeper.is_lost();
+                Err(Interruption::Restart)
+            }
             StepOutcome::Applied { unannounced_after } => {
+                self.keeper.is_held_since(asked);
                 self.progress.send_modify(|progress| {
                     progress.applied += u64::try_from(count).unwrap_or(u64::MAX);
                 });

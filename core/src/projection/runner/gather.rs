@@ -51,6 +51,7 @@ impl<Tx: ?Sized + Send + 'static> Runner<Tx> {
                     Some(Err(error)) if error.is_other_history() => return Err(Interruption::Restart),
                     Some(Err(error)) => return Err(Interruption::Failed(error)),
                 },
+                has_lease = self.keeper.prolonged() => self.verify_checkpoint(has_lease).await?,
                 () = batch.until_due() => {}
             }
         }

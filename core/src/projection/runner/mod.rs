@@ -7,6 +7,8 @@ mod batch;
 mod bisect;
 mod command;
 mod gather;
+mod lease_keeper;
+mod stand_by;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -23,6 +25,7 @@ pub(super) use self::batch::BatchLimits;
 use self::batch::Reach;
 pub(super) use self::command::{Command, CommandRequest, QUEUE};
 use self::command::{Interruption, Outcome};
+pub(super) use self::lease_keeper::LeaseKeeper;
 use super::{FailurePolicy, Progress, Projection, ProjectionStore, Status, Step};
 use crate::backoff::Backoff;
 use crate::cursor::Cursor;
@@ -36,8 +39,7 @@ use crate::supervise::{logged, unwound};
 /// [`ProjectionBuilder::on_applied`](super::ProjectionBuilder::on_applied).
 pub(super) type OnApplied = Box<dyn Fn(Vec<Event>) -> BoxFuture<'static, ()> + Send + Sync>;
 
-/// Drives one projection. Nothing else in this process moves its checkpoint, so
-/// the reported progress never has to be corrected.
+/// Drives one projection, or waits while another worker has its lease.
 pub(super) struct Runner<Tx: ?Sized> {
     pub(super) id: ProjectionId,
     pub(super) projection: Arc<dyn Projection<Tx = Tx>>,
@@ -53,6 +55,7 @@ pub(super) struct Runner<Tx: ?Sized> {
     /// Whether the read model has reached the end of the log since it began or
     /// was reset.
     pub(super) is_built: bool,
+    pub(super) keeper: Arc<LeaseKeeper<Tx>>,
 }
 
 /// The longest pause after a panic.
@@ -62,6 +65,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 pub(super) async fn run<Tx: ?Sized + Send + 'static>(mut runner: Runner<Tx>) {
     let stop = runner.stop.clone();
     stop.run_until_cancelled(runner.serve()).await;
+    runner.keeper.release().await;
     runner.set_status(Status::Ended);
 }
 
@@ -84,6 +88,7 @@ impl<Tx: ?Sized + Send + 'static> Runner<Tx> {
                 Interruption::Failed(error) => {
                     logged(|| warn!(projection = %self.id, %error, "a projection has stopped"));
                     self.set_status(Status::Failed(error));
+                    self.keeper.release().await;
                     if self.idle(false).await.is_none() {
                         return;
                     }
@@ -100,10 +105,16 @@ impl<Tx: ?Sized + Send + 'static> Runner<Tx> {
         }
     }
 
-    /// Follows the log until it is interrupted. After a panic of any code that
-    /// it calls, it starts again at the stored checkpoint.
+    /// Follows the log until it is interrupted, and keeps the lease meanwhile. After a panic of
+    /// any code that it calls, it starts again at the stored checkpoint.
     async fn until_interrupted(&mut self) -> Interruption {
-        match unwound(self.follow()).await {
+        let keeper = Arc::clone(&self.keeper);
+        let followed = tokio::select! {
+            biased;
+            followed = unwound(self.follow()) => followed,
+            never = keeper.keep() => match never {},
+        };
+        match followed {
             Ok(Err(interruption)) => interruption,
             Err(panic) => {
                 let id = &self.id;
@@ -135,6 +146,7 @@ impl<Tx: ?Sized + Send + 'static> Runner<Tx> {
         let outcome = match command {
             Command::Pause => {
                 self.set_status(Status::Paused);
+                self.keeper.release().await;
                 Ok(())
             }
             Command::Resume => {
@@ -158,8 +170,9 @@ impl<Tx: ?Sized + Send + 'static> Runner<Tx> {
         Ok(())
     }
 
-    /// Follows the log from the stored checkpoint.
+    /// Follows the log from the stored checkpoint, once it may.
     async fn follow(&mut self) -> Outcome<Infallible> {
+        self.hold_lease().await?;
         let checkpoint = self.retry(|runner| runner.store.checkpoint(&runner.id)).await?;
         self.read_live_version().await?;
         let is_in_use = self.live() >= Some(self.id.version());
@@ -235,7 +248,8 @@ impl<Tx: ?Sized + Send + 'static> Runner<Tx> {
 
     async fn read_live_version(&mut self) -> Outcome<()> {
         let live = self.retry(|runner| runner.store.live(runner.id.name())).await?;
-        self.progress.send_modify(|progress| progress.live = live);
+        self.progress
+            .send_if_modified(|progress| std::mem::replace(&mut progress.live, live) != live);
         Ok(())
     }
 
@@ -268,6 +282,7 @@ impl<Tx: ?Sized + Send + 'static> Runner<Tx> {
 
     async fn wait(&mut self, pause: Duration) -> Outcome<()> {
         tokio::select! {
+            () = self.keeper.lost() => Err(Interruption::Restart),
             command = self.commands.recv() => {
                 Err(command.map_or(Interruption::End, Interruption::Command))
             }

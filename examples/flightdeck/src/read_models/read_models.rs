@@ -9,6 +9,9 @@ use tokio::time::timeout;
 
 use super::Model;
 
+/// How long a process may be silent before another one builds the read models.
+const LEASE: Duration = Duration::from_secs(10);
+
 /// How long the program waits for its read models when it starts.
 const MAX_WAIT: Duration = Duration::from_secs(5);
 
@@ -23,11 +26,13 @@ pub(crate) struct ReadModels {
 
 impl ReadModels {
     /// Starts the projections and the live queries. They run until the hub ends. An event that cannot be applied is
-    /// set aside; the others are applied.
+    /// set aside; the others are applied. Of the processes that share a database one builds each model.
     // ANCHOR: live
     pub(crate) fn start(hub: &Hub, log: &Log) -> Result<Self> {
-        let start =
-            |model| hub.project(model, log.models()).with_policy(FailurePolicy::skip()).start();
+        let start = |model| {
+            let builder = hub.project(model, log.models()).with_policy(FailurePolicy::skip());
+            if log.is_in_file() { builder.start() } else { builder.with_lease(LEASE).start() }
+        };
         let projections = Model::ALL.into_iter().map(start).collect::<Result<Arc<[_]>>>()?;
         let live = Live::builder(hub, log.models());
         let live = Model::ALL.into_iter().fold(live, LiveBuilder::with_query);
