@@ -15,6 +15,7 @@ const GUARD: &str = r#"
 exec 3<&0
 "$@" 3<&- &
 program=$!
+exec 2>/dev/null
 { read -r _ <&3; kill -9 "$program"; } &
 reader=$!
 wait "$program"
