@@ -90,6 +90,8 @@ pub(crate) fn in_a_group_of_its_own(command: &mut Command) -> &mut Command {
 
 #[cfg(all(test, unix))]
 mod tests {
+    use rustix::process::{Pid, test_kill_process};
+
     use super::*;
 
     async fn contents(file: &Path) -> String {
@@ -106,8 +108,8 @@ mod tests {
     }
 
     fn is_running(process: &str) -> bool {
-        let process = process.trim().parse().unwrap();
-        rustix::process::test_kill_process(rustix::process::Pid::from_raw(process).unwrap()).is_ok()
+        let process = process.trim().parse().expect("the number of a process");
+        test_kill_process(Pid::from_raw(process).expect("not zero")).is_ok()
     }
 
     #[tokio::test]

@@ -144,7 +144,7 @@ mod tests {
             }
             stream.write_all(text.as_bytes()).await.unwrap();
             if last == EVENTS {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
     }

@@ -49,8 +49,8 @@ fn report(options: &[&str]) -> String {
 fn number(report: &str, name: &str) -> u64 {
     let line = report.lines().find(|line| line.starts_with(&format!("{name} ")));
     let line = line.unwrap_or_else(|| panic!("no line {name:?} in {report}"));
-    let numbers = line.split(|letter: char| !letter.is_ascii_digit());
-    numbers.filter(|text| !text.is_empty()).next().unwrap().parse().unwrap()
+    let mut numbers = line.split(|letter: char| !letter.is_ascii_digit());
+    numbers.find(|text| !text.is_empty()).unwrap().parse().unwrap()
 }
 
 #[test]
