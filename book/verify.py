@@ -51,9 +51,10 @@ def functions(files):
 
 def laws():
     """In contracts laws stand in brackets, in the book in the last column of a table, where a test of
-    a backend may stand, too."""
+    a backend or of an example may stand, too."""
     known = functions((TOP / "conformance-tests/src").rglob("*.rs"))
-    of_backends = functions((TOP / "backends").glob("*/tests/**/*.rs"))
+    others = [*(TOP / "backends").glob("*/tests/**/*.rs"), *(TOP / "examples").glob("*/[st]*/**/*.rs")]
+    known_others = functions(others)
     named = []
     for folder in ("core", "backends", "transports"):
         for file in (TOP / folder).rglob("*.rs"):
@@ -61,7 +62,7 @@ def laws():
                 named += [(file, law) for law in re.findall(r"`([a-z]+(?:_[a-z]+)+)`", bracket)]
     for chapter in CHAPTERS.rglob("*.md"):
         rows = re.findall(r"\| `([a-z]+(?:_[a-z]+){2,})` \|$", chapter.read_text(encoding="utf-8"), re.MULTILINE)
-        named += [(chapter, law) for law in rows if law not in of_backends]
+        named += [(chapter, law) for law in rows if law not in known_others]
     problems = [f"{file.relative_to(TOP)}: no law is called {law}" for file, law in named if law not in known]
     return f"{len(named)} mentions of laws", problems
 

@@ -8,7 +8,8 @@
 #   server.sh pooler FOLDER          PgBouncer in transaction mode in front of the PostgreSQL in that folder
 set -eu
 
-for bin in "$(pg_config --bindir 2>/dev/null)" /usr/lib/postgresql/*/bin; do
+# The folder of a program that has looked for it already comes first.
+for bin in "${DOWNLINK_POSTGRES_BIN:-}" "$(pg_config --bindir 2>/dev/null)" /usr/lib/postgresql/*/bin; do
     [ -x "$bin/initdb" ] && [ -x "$bin/pg_ctl" ] && break
 done
 [ -x "$bin/initdb" ] || {
