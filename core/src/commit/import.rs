@@ -1,5 +1,6 @@
 //! Decides whether the events of another log fit this one.
 
+use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
 use super::{Facts, LogHead, Needs, Plan, StreamHead};
@@ -33,8 +34,8 @@ impl Import {
         self.check_ids(facts)?;
         let streams = self.stream_heads(facts)?;
         let rows = self.into_events();
-        let last = rows.last().expect("it was validated");
-        let head = LogHead::after(last.cursor(), last.recorded_at());
+        let head =
+            rows.last().map_or(head, |last| LogHead::after(last.cursor(), last.recorded_at()));
         Ok(Plan { outcomes: Vec::new(), rows, streams, head })
     }
 
@@ -43,12 +44,10 @@ impl Import {
         if head == after {
             return Ok(());
         }
-        Err(if after.position() > head.position() {
-            Error::cursor_ahead(after.position(), head)
-        } else if after.position() == head.position() {
-            Error::history_changed(after)
-        } else {
-            Error::conflict(vec![FailedCheck::Boundary { after, found: head }])
+        Err(match after.position().cmp(&head.position()) {
+            Ordering::Greater => Error::cursor_ahead(after.position(), head),
+            Ordering::Equal => Error::history_changed(after),
+            Ordering::Less => Error::conflict(vec![FailedCheck::Boundary { after, found: head }]),
         })
     }
 

@@ -177,6 +177,7 @@ impl fmt::Debug for Import {
         f.debug_struct("Import")
             .field("after", &self.after)
             .field("events", &self.events.len())
+            .field("moved", &self.moved)
             .finish()
     }
 }

@@ -40,7 +40,7 @@ pub(crate) async fn head(log: &Log) -> Cursor {
 
 /// Waits until the copy has grown, or its program has ended.
 pub(crate) async fn grown(log: &Log, from: Cursor, program: &mut Child) -> bool {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while head(log).await == from {
         if program.try_wait().unwrap().is_some() {
             return false;

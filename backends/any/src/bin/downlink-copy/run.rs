@@ -19,7 +19,7 @@ const FAILED: u8 = 3;
 const POLL: Duration = Duration::from_millis(500);
 
 /// How long PostgreSQL may take for a batch, in which events may be larger than appends store.
-const STEP: Duration = Duration::from_secs(60);
+const STEP: Duration = Duration::from_mins(1);
 
 /// How the program ends.
 enum End {
@@ -122,7 +122,10 @@ impl Run {
         display.end();
         let mut copied = first?;
         report(&copied, follows);
-        while follows {
+        if !follows {
+            return Ok(Some(Ended::At(copied.head)));
+        }
+        loop {
             tokio::select! {
                 () = tokio::time::sleep(POLL) => {}
                 _ = signals.next() => break,
