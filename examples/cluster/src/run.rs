@@ -94,7 +94,7 @@ async fn kill_in_turn(
     let (began, every) = (Instant::now(), options.kill_every());
     let end = began + options.time();
     let mut killed = Killed::default();
-    let mut next = began + every;
+    let (mut next, mut settled) = (began + every, None);
     for victim in Victims::new(options.bus, SERVERS) {
         if next + every > end || !waited_until(next, stop).await {
             break;
@@ -109,11 +109,17 @@ async fn kill_in_turn(
             now.elapsed().as_secs_f64()
         ));
         next = (next + every).max(Instant::now());
+        // Connections to what was killed come back until then.
+        settled = Some(Instant::now() + every / 2);
     }
-    // Connections to what was killed last come back until then.
-    if waited_until((next - every / 2).min(end), stop).await {
-        load.begin(Phase::After);
+    let Some(settled) = settled else {
         waited_until(end, stop).await;
+        return Ok(killed);
+    };
+    if waited_until(settled, stop).await {
+        load.begin(Phase::After);
+        // A kill that took long does not shorten what follows the last one.
+        waited_until(end.max(settled + every / 2), stop).await;
     }
     Ok(killed)
 }
