@@ -89,11 +89,11 @@ impl<Tx: ?Sized + Send + 'static> Runner<Tx> {
             StepOutcome::Failed(error) => Ok(Err(error)),
             StepOutcome::CheckpointMoved(_) => Err(Interruption::Restart),
             StepOutcome::LeaseLost => {
-                self.keeper.is_lost();
+                self.keeper.set_lost();
                 Err(Interruption::Restart)
             }
             StepOutcome::Applied { unannounced_after } => {
-                self.keeper.is_held_since(asked);
+                self.keeper.set_held_since(asked);
                 self.progress.send_modify(|progress| {
                     progress.applied += u64::try_from(count).unwrap_or(u64::MAX);
                 });

@@ -59,20 +59,21 @@ impl<Tx: ?Sized + Send + 'static> LeaseKeeper<Tx> {
         let asked = Instant::now();
         let outcome = self.store.lease(&self.id, lease).await?;
         match outcome {
-            LeaseOutcome::Held => self.is_held_since(asked),
+            LeaseOutcome::Held => self.set_held_since(asked),
             LeaseOutcome::HeldByAnother { .. } => self.set(State::NotHeld),
         }
         Ok(outcome)
     }
 
-    /// The lease was prolonged at this time or later.
-    pub(super) fn is_held_since(&self, asked: Instant) {
+    /// Remembers that the lease was prolonged at this time or later.
+    pub(super) fn set_held_since(&self, asked: Instant) {
         if let Some(lease) = self.lease {
             self.set(State::Held(asked + interval(lease)));
         }
     }
 
-    pub(super) fn is_lost(&self) {
+    /// Remembers that another worker has it.
+    pub(super) fn set_lost(&self) {
         self.set(State::Lost);
     }
 
@@ -96,8 +97,8 @@ impl<Tx: ?Sized + Send + 'static> LeaseKeeper<Tx> {
         match unwound(async { self.store.lease(&self.id, lease).await }).await.flatten() {
             // A step has found out meanwhile that it is lost.
             _ if !matches!(self.state(), State::Held(_)) => return,
-            Ok(LeaseOutcome::Held) => self.is_held_since(asked),
-            Ok(LeaseOutcome::HeldByAnother { .. }) => self.is_lost(),
+            Ok(LeaseOutcome::Held) => self.set_held_since(asked),
+            Ok(LeaseOutcome::HeldByAnother { .. }) => self.set_lost(),
             Err(error) => {
                 let id = &self.id;
                 logged(|| warn!(projection = %id, %error, "could not prolong a lease; retrying"));
