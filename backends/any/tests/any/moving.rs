@@ -188,9 +188,9 @@ async fn another_writer_is_noticed() {
 async fn take(subscription: &mut Subscription, count: usize) -> Vec<Event> {
     let mut events = Vec::new();
     while events.len() < count {
-        match subscription.next().await.expect("no end").expect("no error") {
-            Item::Event(event) => events.push(event),
-            _ => {}
+        let item = subscription.next().await.expect("no end").expect("no error");
+        if let Item::Event(event) = item {
+            events.push(event);
         }
     }
     events
