@@ -100,23 +100,24 @@ struct Run {
 
 impl Run {
     async fn run(mut self, arguments: &Arguments) -> Result<End> {
-        let copied = if arguments.copies { self.copy(arguments.follows).await? } else { None };
-        match copied {
-            Some(Ended::Stopped(signal)) => Ok(End::Stopped(signal)),
-            _ if !arguments.compares => Ok(End::Same),
-            Some(Ended::At(head)) => self.compare(Some(head)).await,
-            None => self.compare(None).await,
+        if !arguments.copies {
+            return self.compare(None).await;
+        }
+        match self.copy(arguments.follows).await? {
+            Ended::Stopped(signal) => Ok(End::Stopped(signal)),
+            Ended::At(_) if !arguments.compares => Ok(End::Same),
+            Ended::At(head) => self.compare(Some(head)).await,
         }
     }
 
-    async fn copy(&mut self, follows: bool) -> Result<Option<Ended>> {
+    async fn copy(&mut self, follows: bool) -> Result<Ended> {
         let Self { copy, signals, display } = self;
         let first = tokio::select! {
             copied = copy.run(|progress| display.show(progress)) => copied,
             signal = signals.next() => {
                 display.end();
                 println!("stopped; run it again to continue");
-                return Ok(Some(Ended::Stopped(signal)));
+                return Ok(Ended::Stopped(signal));
             }
         };
         display.end();
@@ -137,7 +138,7 @@ impl Run {
                 report(&copied, follows);
             }
         }
-        Ok(Some(Ended::At(copied.head)))
+        Ok(Ended::At(copied.head))
     }
 
     /// Compares the logs, up to this event of the original, or to its end.
