@@ -124,7 +124,7 @@ impl Run {
         let mut copied = first?;
         report(&copied, follows);
         if !follows {
-            return Ok(Some(Ended::At(copied.head)));
+            return Ok(Ended::At(copied.head));
         }
         loop {
             tokio::select! {
