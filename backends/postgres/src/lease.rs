@@ -24,11 +24,16 @@ pub(crate) async fn take(
     id: &ProjectionId,
     lease: Lease,
 ) -> Result<LeaseOutcome> {
-    // Those that stand by only read.
-    let told = answer(connection, server, id, lease).await?;
-    if told.is_none_or(|told| told == LeaseOutcome::Held) {
-        let take = &server.saves.models.take_lease;
-        match server.saves.run(connection, take, values(id, lease)).await {
+    let models = &server.saves.models;
+    let text = match answer(connection, server, id, lease).await? {
+        None => Some(&models.take_lease),
+        // It was given up if it is not there any more: the worker may have ended meanwhile.
+        Some(LeaseOutcome::Held) => Some(&models.renew_lease),
+        // Those that stand by only read.
+        Some(LeaseOutcome::HeldByAnother { .. }) => None,
+    };
+    if let Some(text) = text {
+        match server.saves.run(connection, text, values(id, lease)).await {
             Ok(rows) if !rows.is_empty() => return Ok(LeaseOutcome::Held),
             Ok(_) => {}
             Err(error) if code(&error) == Some(LOCK_NOT_AVAILABLE) => {}

@@ -41,6 +41,8 @@ pub(crate) struct ModelStatements {
     pub(crate) take_lease: Text,
     /// Prolongs the same lease. Returns no row if it is not that of the token.
     pub(crate) prolong_lease: Text,
+    /// The same for a worker between its steps.
+    pub(crate) renew_lease: Text,
     /// Gives up the lease of name `$1` and version `$2` of the token `$3`.
     pub(crate) release_lease: Text,
     /// How many rows of the log's tables this transaction has written.
@@ -69,6 +71,10 @@ impl ModelStatements {
             r#"SELECT key, version, checkpoint, live, announced_to FROM "{schema}".projections"#
         );
         let tables = TABLES.map(|table| format!(r#"'"{schema}".{table}'::regclass"#)).join(", ");
+        let prolong_lease = format!(
+            r#"UPDATE "{schema}".leases SET until = {NOW} + $4
+WHERE name = $1 AND version = $2 AND token = $3 RETURNING until"#
+        );
         let job = format!("downlink_{:032x}", u128::from_be_bytes(*EventId::now().as_bytes()));
         Self {
             find: format!("{row} WHERE name = $1 AND version = $2").into(),
@@ -115,11 +121,8 @@ DO UPDATE SET token = excluded.token, until = excluded.until
 WHERE l.token = excluded.token OR l.until <= {NOW} OR l.until > excluded.until RETURNING until"#
             )
             .into(),
-            prolong_lease: format!(
-                r#"UPDATE "{schema}".leases SET until = {NOW} + $4
-WHERE name = $1 AND version = $2 AND token = $3 RETURNING until"#
-            )
-            .into(),
+            renew_lease: format!("{DO_NOT_WAIT}; {prolong_lease}").into(),
+            prolong_lease: prolong_lease.into(),
             release_lease: format!(
                 r#"{DO_NOT_WAIT}; DELETE FROM "{schema}".leases
 WHERE name = $1 AND version = $2 AND token = $3"#

@@ -8,7 +8,8 @@ use crate::filter::Filter;
 use crate::id::Position;
 use crate::store::{Moved, Read};
 
-/// How many pages are searched for events that a translated cursor would skip.
+/// How many pages are searched, between all runs together, for events that a translated cursor
+/// would skip.
 const PAGES: usize = 64;
 
 /// The cursor in this log for a cursor of a log that was moved into it, if the hub
@@ -54,9 +55,9 @@ async fn skips_events(
     filter: &Filter,
 ) -> Result<bool> {
     runs.sort_unstable_by_key(|run| run.new_from);
-    let mut after = Position::ZERO;
+    let (mut after, mut pages) = (Position::ZERO, PAGES);
     for run in runs.into_iter().filter(|run| run.new_from <= position) {
-        if has_match(shared, after, run.new_from, filter).await? {
+        if has_match(shared, after, run.new_from, filter, &mut pages).await? {
             return Ok(true);
         }
         after = run.new_to().unwrap_or(position);
@@ -64,17 +65,18 @@ async fn skips_events(
     Ok(false)
 }
 
-/// Whether an event matches between these positions, neither of which is included.
+/// Whether an event matches between these positions, neither of which is included, or may match
+/// because no more pages may be read.
 async fn has_match(
     shared: &Shared,
     mut after: Position,
     before: Position,
     filter: &Filter,
+    pages: &mut usize,
 ) -> Result<bool> {
-    for _ in 0..PAGES {
-        if after.next() >= before {
-            return Ok(false);
-        }
+    while after.next() < before {
+        let Some(left) = pages.checked_sub(1) else { return Ok(true) };
+        *pages = left;
         let next = Read::log().with_after(after).with_filter(filter.clone()).with_limit(1);
         let page = shared.read_log(next).await?;
         if let Some(found) = page.events.first() {
@@ -85,6 +87,5 @@ async fn has_match(
         }
         after = page.scanned.position();
     }
-    // Searching more would cost too much.
-    Ok(true)
+    Ok(false)
 }

@@ -278,6 +278,46 @@ async fn wider_rights_between_two_polls_tell_the_client_to_load_again() {
     until(&mut again, next).await;
 }
 
+/// The authorizer may know of a change before the feed has read its event. A poll that comes in
+/// between is told when the event is read.
+#[tokio::test(flavor = "multi_thread")]
+async fn wider_rights_that_come_before_their_event_tell_the_client_to_load_again() {
+    let hub = downlink::memory::hub().await.unwrap();
+    let is_wide = Arc::new(AtomicBool::new(false));
+    let authorizer = {
+        let is_wide = Arc::clone(&is_wide);
+        move |_: &Parts| {
+            let open = Filter::types(["Open"]);
+            let filter = if is_wide.load(Ordering::SeqCst) { Filter::everything() } else { open };
+            ready(Ok(Rights::to(filter).with_principal(User::new("ann"))))
+        }
+    };
+    let changes = Filter::types(["RoleChanged"]);
+    let reauthorization = Reauthorization::on(changes, |_: &Event| Some(User::new("ann")));
+    let feed = Feed::new(&hub).with_authorizer(authorizer).with_reauthorization(reauthorization);
+    let router: axum::Router = feed.router();
+    let append = async |name: &str| {
+        let event = downlink::NewEvent::json(name, "{}").unwrap();
+        hub.append_to("user-ann", downlink::Expected::Any, [event]).await.unwrap().cursor
+    };
+    let poll = async |after: Cursor, wait: u64| {
+        let uri = format!("/feed?after={after}&wait={wait}");
+        let request = Request::builder().uri(uri).header(HOST, "localhost");
+        let request = request.header("accept", "application/json").body(Body::empty()).unwrap();
+        router.clone().oneshot(request).await.unwrap()
+    };
+    append("Open").await;
+    append("Hidden").await;
+    let seen = append("Open").await;
+    assert_eq!(poll(seen, 0).await.status(), StatusCode::OK);
+    is_wide.store(true, Ordering::SeqCst);
+    let (told, _) = tokio::join!(poll(seen, 20), async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        append("RoleChanged").await
+    });
+    assert_eq!(told.status(), StatusCode::GONE, "what was hidden is missed");
+}
+
 /// A stream that was cut or rotated, and one that ended before the rights changed, are the same
 /// to a client.
 #[tokio::test(flavor = "multi_thread")]

@@ -20,7 +20,7 @@ const PAUSES: [Duration; 5] = [
 ];
 
 /// How often the place in a target that others append to is looked for again, for one batch.
-const ATTEMPTS: u32 = 100;
+const ATTEMPTS: u32 = 1_000;
 
 /// Copies a log into another store, with all that belongs to its events: positions, ids, versions,
 /// times, metadata, and every byte. So cursors of the original are valid in the copy.

@@ -124,3 +124,25 @@ pub(crate) async fn an_old_cursor_is_translated_once(opened: Opened) {
     hub.shutdown().await;
     opened.close().await;
 }
+
+/// A log that was copied while others appended is in many runs. What is between them is searched
+/// for each client that comes with an old cursor.
+pub(crate) async fn the_search_for_skipped_events_is_bounded(runs: u32, opened: Opened) {
+    let (from, to) = (MemoryStore::new(), Arc::clone(&opened.store));
+    let copy = LogCopy::new(Arc::new(from.clone()), Arc::clone(&to)).into_existing("old");
+    for _ in 0..runs {
+        take_gate(&*to).await;
+        from.append_to("flight-1", Expected::Any, [taken()]).await.expect("an append");
+        copy.run(|_| ()).await.expect("a copy");
+    }
+    let hub = Hub::builder(Arc::clone(&to), LocalBus::new()).with_moved_cursors(Arc::clone(&to));
+    let hub = hub.start().await.expect("a hub");
+    let old = log(&from).await.last().map(downlink::Event::cursor).expect("an event");
+    let flights: Filter = FilterItem::new().with_stream_prefix("flight-").expect("a name").into();
+    match follow(&hub, old, flights).await {
+        Ok(rest) => assert!(rest.is_empty() && runs <= 64, "{runs} runs were searched"),
+        Err(refused) => assert!(refused.is_other_history() && runs > 64, "{runs} runs: {refused}"),
+    }
+    hub.shutdown().await;
+    opened.close().await;
+}

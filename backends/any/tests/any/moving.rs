@@ -249,6 +249,13 @@ async fn an_old_cursor_is_translated_once() {
 }
 
 #[tokio::test]
+async fn the_search_for_skipped_events_is_bounded() {
+    for runs in [64, 65] {
+        merging::the_search_for_skipped_events_is_bounded(runs, Opened::in_memory()).await;
+    }
+}
+
+#[tokio::test]
 async fn a_stream_in_both_logs_is_refused_before_anything_is_written() {
     let (from, to) = (flights(1_200).await, flights(1).await);
     let before = to.head().await.unwrap();

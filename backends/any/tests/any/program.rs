@@ -39,6 +39,17 @@ impl Files {
     }
 }
 
+/// As a wrong database or schema is.
+#[tokio::test]
+async fn a_log_without_events_is_refused() {
+    let files = Files::new();
+    let from = files.filled("from.db", 0).await;
+    let copied = run(&[&from, &files.url("sqlx", "to.db")]);
+    assert_eq!(copied.status.code(), Some(3), "{}", text(&copied));
+    assert!(text(&copied).contains("has no events: correct"), "{}", text(&copied));
+    assert!(!files.path("to.db").exists(), "no copy is created");
+}
+
 #[tokio::test]
 async fn the_exit_status_tells_how_it_went() {
     let files = Files::new();
@@ -54,7 +65,7 @@ async fn the_exit_status_tells_how_it_went() {
     assert_eq!(compared.status.code(), Some(1), "{}", text(&compared));
     assert!(text(&compared).contains("the copy ends before position 1501"), "{}", text(&compared));
     let copied = run(&[&from, &to]);
-    assert!(text(&copied).contains("copied 1 events after"), "{}", text(&copied));
+    assert!(text(&copied).contains("copied 1 event after"), "{}", text(&copied));
     log.close().await;
 
     let log = Log::open(&to).await.unwrap();

@@ -68,3 +68,11 @@ async fn a_log_is_added_to_another_one() {
 async fn an_old_cursor_is_translated_once() {
     merging::an_old_cursor_is_translated_once(STORES[3]().await).await;
 }
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: ./check postgres"]
+async fn the_search_for_skipped_events_is_bounded() {
+    for runs in [64, 65] {
+        merging::the_search_for_skipped_events_is_bounded(runs, STORES[3]().await).await;
+    }
+}

@@ -71,7 +71,7 @@ impl<Tx: ?Sized + Send + 'static> Runner<Tx> {
         Ok((if reaches { to } else { page.scanned }, events))
     }
 
-    async fn read(&mut self, read: ReadLog) -> Outcome<Page> {
+    pub(super) async fn read(&mut self, read: ReadLog) -> Outcome<Page> {
         let hub = self.hub.clone();
         self.retry(move |_| hub.clone().read_log(read.clone()).boxed()).await
     }

@@ -8,11 +8,13 @@ use tracing::{info, warn};
 
 use crate::error::Result;
 use crate::id::ProjectionId;
-use crate::projection::{Lease, LeaseOutcome, ProjectionStore};
+use crate::projection::{Lease, LeaseOutcome, LeaseToken, ProjectionStore};
 use crate::supervise::{logged, unwound};
 
 /// How long the end of a projection waits for its lease to be given up.
 const RELEASE_LIMIT: Duration = Duration::from_secs(2);
+
+const RELEASE_PAUSE: Duration = Duration::from_millis(50);
 
 /// Takes the lease of one projection, prolongs it and gives it up. A worker without a lease needs
 /// none, and never loses it.
@@ -126,12 +128,22 @@ impl<Tx: ?Sized + Send + 'static> LeaseKeeper<Tx> {
         let may_be_held = matches!(self.state(), State::Held(_) | State::Asked);
         self.set(State::NotHeld);
         let Some(lease) = self.lease.filter(|_| may_be_held) else { return };
-        let release = unwound(async { self.store.release(&self.id, lease.token()).await });
+        let release = unwound(self.release_at_last(lease.token()));
         if !matches!(timeout(RELEASE_LIMIT, release).await, Ok(Ok(Ok(())))) {
             let (id, after) = (&self.id, lease.duration());
             logged(
                 || info!(projection = %id, ?after, "could not give up a lease; others take over when it expires"),
             );
+        }
+    }
+
+    /// Repeats what may succeed: a step that was dropped may still be in progress in the store.
+    async fn release_at_last(&self, token: LeaseToken) -> Result<()> {
+        loop {
+            match self.store.release(&self.id, token).await {
+                Err(error) if error.is_retryable() => sleep(RELEASE_PAUSE).await,
+                released => return released,
+            }
         }
     }
 

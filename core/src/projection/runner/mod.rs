@@ -33,6 +33,7 @@ use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::hub::{HubLink, Subscribe, Subscription};
 use crate::id::ProjectionId;
+use crate::store::Read;
 use crate::supervise::{logged, unwound};
 
 /// The application's function for applied events; see
@@ -179,6 +180,8 @@ impl<Tx: ?Sized + Send + 'static> Runner<Tx> {
         self.is_built = (self.is_built || is_in_use) && !self.was_reset(checkpoint).await?;
         self.is_at(checkpoint, checkpoint);
         self.set_behind();
+        // After the status says the same, which was not known while another worker had the lease.
+        self.set_rebuilt_elsewhere(false);
         self.announce_missing().await?;
         if checkpoint == Cursor::START {
             // Creates the tables for queries even if no event matches.
@@ -201,7 +204,11 @@ impl<Tx: ?Sized + Send + 'static> Runner<Tx> {
         let subscribe =
             Subscribe::new().with_after(checkpoint).with_filter(self.projection.filter());
         let hub = self.hub.clone();
-        let opened = self.retry(move |_| hub.clone().subscribe(subscribe.clone()).boxed()).await;
+        // The hub translates a client's cursor of a moved log, but the rows would be of that log.
+        let opened = match self.read(Read::log().with_after(checkpoint).with_limit(0)).await {
+            Ok(_) => self.retry(move |_| hub.clone().subscribe(subscribe.clone()).boxed()).await,
+            Err(error) => Err(error),
+        };
         opened.map_err(|interruption| match interruption {
             Interruption::Failed(error) if error.is_other_history() => {
                 let id = &self.id;
@@ -236,14 +243,14 @@ impl<Tx: ?Sized + Send + 'static> Runner<Tx> {
         });
     }
 
-    /// Whether a model that is complete has lost what it contained. One that is at the start of
-    /// a log which had no events before has lost nothing.
+    /// Whether a model that is complete has lost what it contained, and has not got it back. One
+    /// that is at the start of a log which had no events before has lost nothing.
     async fn was_reset(&mut self, checkpoint: Cursor) -> Outcome<bool> {
-        if checkpoint != Cursor::START {
-            return Ok(false);
-        }
         let announced = self.retry(|runner| runner.store.announced(&runner.id)).await?;
-        Ok(announced != Some(Cursor::START))
+        Ok(match announced {
+            Some(announced) => checkpoint.position() < announced.position(),
+            None => checkpoint == Cursor::START,
+        })
     }
 
     async fn read_live_version(&mut self) -> Outcome<()> {

@@ -31,7 +31,6 @@ impl<Tx: ?Sized + Send + 'static> Runner<Tx> {
                         let (id, token) = (&self.id, lease.token());
                         logged(|| info!(projection = %id, %token, "this worker has the lease"));
                     }
-                    self.set_rebuilt_elsewhere(false);
                     return Ok(());
                 }
                 LeaseOutcome::HeldByAnother { remaining } => {
@@ -76,7 +75,7 @@ impl<Tx: ?Sized + Send + 'static> Runner<Tx> {
         }
     }
 
-    fn set_rebuilt_elsewhere(&self, is_rebuilt: bool) {
+    pub(super) fn set_rebuilt_elsewhere(&self, is_rebuilt: bool) {
         self.progress.send_if_modified(|progress| {
             std::mem::replace(&mut progress.is_rebuilt_elsewhere, is_rebuilt) != is_rebuilt
         });

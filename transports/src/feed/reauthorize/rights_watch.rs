@@ -1,5 +1,5 @@
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use downlink::{After, Cursor, Filter, Position};
@@ -37,7 +37,8 @@ struct Watched {
     registration: Registration,
     feed: Arc<Feed>,
     request: Parts,
-    filter: Filter,
+    /// What the client may have been shown, everything else may have been hidden from it.
+    filter: Mutex<Filter>,
 }
 
 impl RightsWatch {
@@ -53,7 +54,7 @@ impl RightsWatch {
         rights: &Rights,
     ) -> Self {
         let (feed, request) = (Arc::clone(feed), detached(parts));
-        let filter = rights.filter().clone();
+        let filter = Mutex::new(rights.filter().clone());
         Self(Some(Box::new(Watched { registration, feed, request, filter })))
     }
 
@@ -83,17 +84,16 @@ impl RightsWatch {
         if cursor == Cursor::START {
             return Ok(());
         }
-        match watched.expected(cursor.position()) {
-            Some(poll) if !is_within(&watched.filter, &poll.filter) => Err(wider()),
-            _ => Ok(()),
-        }
+        watched.check_return(cursor.position())
     }
 
     /// How the rights have changed. Unknown counts as wider, so that nothing is missed.
     pub(in crate::feed) async fn change(&self) -> RightsChange {
         let Some(watched) = &self.0 else { return RightsChange::Narrower };
         match timeout(DECISION_TIMEOUT, watched.rights()).await {
-            Ok(Ok(rights)) if is_within(rights.filter(), &watched.filter) => RightsChange::Narrower,
+            Ok(Ok(rights)) if is_within(rights.filter(), &watched.filter()) => {
+                RightsChange::Narrower
+            }
             Ok(Err(problem)) if is_refusal(&problem) => RightsChange::Narrower,
             _ => RightsChange::Wider,
         }
@@ -116,7 +116,8 @@ impl Drop for RightsWatch {
         else {
             return;
         };
-        let Watched { registration, feed, filter, .. } = *watched;
+        let filter = watched.filter().clone();
+        let Watched { registration, feed, .. } = *watched;
         if let Some(reauthorizer) = &feed.reauthorizer {
             reauthorizer.0.lingering.expect(registration, filter);
         }
@@ -124,12 +125,34 @@ impl Drop for RightsWatch {
 }
 
 impl Watched {
-    /// What the rights were when a client of this principal was here before, if they have
-    /// changed since.
-    fn expected(&self, at: Position) -> Option<Answered> {
+    fn filter(&self) -> MutexGuard<'_, Filter> {
+        self.filter.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Compares the rights with those of when a client of this principal was here before.
+    ///
+    /// They may be other rights although no change was read: the authorizer may know of one
+    /// first. Then what both allow counts as the rights, until the change is read.
+    fn check_return(&self, at: Position) -> Result<(), Problem> {
+        let Some(before) = self.returned(at) else { return Ok(()) };
+        let mut filter = self.filter();
+        if is_within(&filter, &before.filter) {
+            return Ok(());
+        }
+        if before.registration.has_changed_after(at) {
+            return Err(wider());
+        }
+        *filter = if is_within(&before.filter, &filter) {
+            before.filter
+        } else {
+            filter.clone().and(&before.filter).map_err(|_| wider())?
+        };
+        Ok(())
+    }
+
+    fn returned(&self, at: Position) -> Option<Answered> {
         let lingering = &self.feed.reauthorizer.as_ref()?.0.lingering;
-        let poll = lingering.returned(self.registration.principal(), at)?;
-        poll.registration.has_changed_after(at).then_some(poll)
+        lingering.returned(self.registration.principal(), at)
     }
 
     async fn rights(&self) -> Result<Rights, Problem> {

@@ -69,13 +69,18 @@ impl Arguments {
                 Some("--from-schema") => from_schema = Some(value(given.next(), "--from-schema")?),
                 Some("--to-schema") => to_schema = Some(value(given.next(), "--to-schema")?),
                 Some(option) if option.starts_with('-') => {
-                    return Err(format!("there is no option {option}"));
+                    // Without the value, which may have a password.
+                    let name = option.split('=').next().unwrap_or_default();
+                    return Err(format!("there is no option {name}"));
                 }
                 _ => stores.push(StoreUrl::parse(&argument).map_err(|error| error.to_string())?),
             }
         }
         let [from, to] = <[StoreUrl; 2]>::try_from(stores)
             .map_err(|stores| format!("name two stores, not {}", stores.len()))?;
+        if from == to && from_schema == to_schema {
+            return Err("FROM and TO are the same log".to_owned());
+        }
         if verifies_only && (follows || !compares) {
             return Err("--verify-only neither copies nor follows".to_owned());
         }
@@ -124,7 +129,10 @@ mod tests {
             "rusqlite:a.db sqlx:b.db --quickly",
             "rusqlite:a.db sqlx:b.db --to-schema",
             "rusqlite:a.db sqlx:b.db --verify-only --follow",
+            "rusqlite:a.db rusqlite:a.db",
             "rusqlite:a.db mysql://me:secret@host",
+            "rusqlite:a.db --from=postgres://me:secret@host/db",
+            "rusqlite:a.db sqlx:b.db --append-to=",
         ] {
             let message = parse(wrong).unwrap_err();
             assert!(!message.contains("secret"), "{message}");

@@ -47,10 +47,18 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-/// The error and its causes, in one line.
+/// The error and its causes, in one line, without causes that were told before.
 fn chain(error: &Error) -> String {
     let causes = std::iter::successors(Some(error as &dyn StdError), |&cause| cause.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    causes.map(ToString::to_string).fold(String::new(), |told, cause| {
+        if told.is_empty() {
+            cause
+        } else if told.contains(&cause) {
+            told
+        } else {
+            format!("{told}: {cause}")
+        }
+    })
 }
 
 async fn copy(arguments: &Arguments) -> Result<End> {
@@ -58,6 +66,7 @@ async fn copy(arguments: &Arguments) -> Result<End> {
         Error::with_source(ErrorKind::Unavailable, "could not listen to signals", error)
     })?;
     let from = open(&arguments.from, true).await?;
+    refuse_empty(&from, &arguments.from).await?;
     let to = open(&arguments.to, !arguments.copies).await?;
     let mut copy = LogCopy::new(from.store(), to.import_store());
     if let Some(name) = &arguments.name {
@@ -89,6 +98,20 @@ async fn open(place: &Place, exists: bool) -> Result<Log> {
     opened.map_err(|error| {
         Error::with_source(error.kind(), format!("could not open {}", place.store), error)
     })
+}
+
+/// A database or a schema by mistake has no events, and a copy of it would look like success.
+async fn refuse_empty(log: &Log, place: &Place) -> Result<()> {
+    if log.store().head().await? != Cursor::START {
+        return Ok(());
+    }
+    let schema =
+        place.schema.as_deref().map_or(String::new(), |schema| format!(" in schema {schema}"));
+    let message = format!(
+        "the log in {}{schema} has no events: correct its name, its database or --from-schema",
+        place.store
+    );
+    Err(Error::new(ErrorKind::Invalid, message))
 }
 
 /// A run of the program.
@@ -168,10 +191,11 @@ enum Ended {
 
 fn report(copied: &Copied, follows: bool) {
     let Copied { resumed_at, events, head, original, .. } = copied;
+    let events = counted(*events);
     if *resumed_at == Cursor::START {
-        println!("copied {events} events, up to {head}");
+        println!("copied {events}, up to {head} of the original");
     } else {
-        println!("copied {events} events after {resumed_at}, up to {head}");
+        println!("copied {events} after {resumed_at}, up to {head} of the original");
     }
     if original != head && !follows {
         println!("meanwhile {original} was appended; run it again to copy the rest, or --follow");
@@ -184,11 +208,14 @@ fn conclude(comparison: Comparison) -> End {
         println!("different after {events} equal events: {difference}");
         return End::Different;
     }
-    println!(
-        "identical: {events} events, with positions, ids, versions, times, metadata and order"
-    );
+    let events = counted(events);
+    println!("identical: {events}, with positions, ids, versions, times, metadata and order");
     if has_more {
         println!("the copy has further events after them");
     }
     End::Same
+}
+
+fn counted(events: u64) -> String {
+    if events == 1 { "1 event".to_owned() } else { format!("{events} events") }
 }
