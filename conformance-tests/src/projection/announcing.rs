@@ -2,6 +2,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use downlink::projection::ProjectionBuilder;
 use downlink::{Event, Hub, Position, ProjectionHandle};
+use futures::StreamExt;
+use futures::stream;
 
 use super::ProjectionSetup;
 use super::sample::Sample;
@@ -12,17 +14,22 @@ use crate::tasks;
 /// by the other.
 const WRITES: u32 = 5;
 
+/// How many of them are tried at once, each in a store of its own: most of the time they wait for
+/// the store.
+const AT_ONCE: usize = 4;
+
 /// **Law.** While one version lags behind, the next takes its place: each event
 /// after the first version was complete is announced once, by one of the two,
 /// in every order of their writes, and also if the first version is shut down
 /// before it gets there.
 pub async fn every_event_is_announced_once(setup: &ProjectionSetup) {
-    for order in 0..1 << WRITES {
-        for ends in [false, true] {
+    let orders = (0..1 << WRITES).flat_map(|order| [(order, false), (order, true)]);
+    let take_overs =
+        stream::iter(orders).for_each_concurrent(AT_ONCE, |(order, ends)| async move {
             let env = setup.open().await;
             take_over(&env, order, ends).await;
-        }
-    }
+        });
+    take_overs.await;
 }
 
 async fn take_over(env: &Environment, order: u32, ends: bool) {

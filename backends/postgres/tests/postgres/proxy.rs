@@ -99,12 +99,15 @@ impl Proxy {
         self.shared.cuts().extend(cuts);
     }
 
-    /// Lets the next connection that gets there fall silent. Returns when that has happened.
-    pub(crate) async fn fall_silent(&self, when: Silence) {
+    /// Lets the next connection that gets there fall silent. The future waits until that has
+    /// happened.
+    pub(crate) fn fall_silent(&self, when: Silence) -> impl Future<Output = ()> + use<> {
         *self.shared.silence.lock().unwrap_or_else(PoisonError::into_inner) = Some(when);
         let mut silent = self.shared.silent.subscribe();
-        // This cannot fail: the proxy holds the sender.
-        let _ = silent.wait_for(|silent| *silent).await;
+        async move {
+            // This cannot fail: the proxy holds the sender.
+            let _ = silent.wait_for(|silent| *silent).await;
+        }
     }
 
     /// Whether all cuts have happened.

@@ -84,9 +84,11 @@ async fn fall_silent(when: Silence) {
     let store = connect(&schema, &proxy.url()).await;
     let other = connect(&schema, &Server::get().url()).await;
     let lost = append("flight-UA1545");
+    // Before the append, which may be faster than what is polled beside it.
+    let silent = proxy.fall_silent(when);
     let began = Instant::now();
     let (appended, ()) = tokio::join!(store.append(lost.clone()), async {
-        proxy.fall_silent(when).await;
+        silent.await;
         let delay = delay(&other).await;
         println!("silent {when:?}: another append takes {delay:.2?}");
         assert!(delay < DELAY, "silent {when:?}: another append waits {delay:?}");
