@@ -353,9 +353,10 @@ async fn a_version_without_a_hook_leaves_nothing_to_the_next_one() {
     assert_eq!(*announced.lock().unwrap(), [4]);
 }
 
-/// A projection store whose next calls panic, and that counts how often it is asked for leases.
+/// A projection store whose next calls panic, that counts how often it is asked for leases, and
+/// whose next releases are busy.
 #[derive(Debug)]
-struct Panics(Models, AtomicUsize, AtomicUsize);
+struct Panics(Models, AtomicUsize, AtomicUsize, AtomicUsize);
 
 impl Panics {
     fn panic_on_demand(&self) {
@@ -429,6 +430,10 @@ impl ProjectionStore for Panics {
     }
 
     async fn release(&self, id: &crate::id::ProjectionId, token: LeaseToken) -> crate::Result<()> {
+        let one_less = |left: usize| left.checked_sub(1);
+        if self.3.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok() {
+            return Err(crate::Error::new(ErrorKind::Busy, "a step is in progress"));
+        }
         self.0.release(id, token).await
     }
 }
@@ -437,7 +442,7 @@ impl ProjectionStore for Panics {
 async fn a_panicking_projection_store_costs_only_time_even_if_logging_panics() {
     let _log = tracing::subscriber::set_default(crate::supervise::PanickingLog);
     let (hub, models) = (memory::hub().await.unwrap(), Models::new());
-    let store = Arc::new(Panics(models.clone(), 2.into(), 0.into()));
+    let store = Arc::new(Panics(models.clone(), 2.into(), 0.into(), 0.into()));
     let board = hub.project(Board::new(1), Arc::clone(&store));
     let board = board.start().unwrap();
     board.wait_live().await.unwrap();
@@ -450,7 +455,7 @@ async fn a_panicking_projection_store_costs_only_time_even_if_logging_panics() {
 #[tokio::test(start_paused = true)]
 async fn a_projection_accepts_commands_while_its_store_panics() {
     let (hub, models) = (memory::hub().await.unwrap(), Models::new());
-    let store = Arc::new(Panics(models.clone(), 0.into(), 0.into()));
+    let store = Arc::new(Panics(models.clone(), 0.into(), 0.into(), 0.into()));
     let board = hub.project(Board::new(1), Arc::clone(&store));
     let board = board.start().unwrap();
     board.wait_live().await.unwrap();

@@ -51,7 +51,7 @@ async fn a_worker_keeps_its_lease_while_events_are_announced() {
 #[tokio::test(start_paused = true)]
 async fn a_busy_worker_asks_for_its_lease_once() {
     let (hub, models) = (memory::hub().await.unwrap(), Models::new());
-    let store = Arc::new(Panics(models, 0.into(), 0.into()));
+    let store = Arc::new(Panics(models, 0.into(), 0.into(), 0.into()));
     let board = hub.project(Board::new(1), Arc::clone(&store)).with_lease(LEASE).start().unwrap();
     for _ in 0..100 {
         tokio::time::sleep(SOON).await;
@@ -125,7 +125,7 @@ async fn commands_reach_a_worker_that_stands_by() {
 #[tokio::test(start_paused = true)]
 async fn a_worker_without_a_lease_needs_none() {
     let (hub, models) = (memory::hub().await.unwrap(), Models::new());
-    let store = Arc::new(Panics(models.clone(), 0.into(), 0.into()));
+    let store = Arc::new(Panics(models.clone(), 0.into(), 0.into(), 0.into()));
     let board = hub.project(Board::new(1), Arc::clone(&store)).start().unwrap();
     board.wait_for(append(&hub, "FlightDelayed", 1).await).await.unwrap();
     tokio::time::sleep(LEASE).await;
@@ -138,7 +138,7 @@ async fn a_worker_without_a_lease_needs_none() {
 #[tokio::test(start_paused = true)]
 async fn a_worker_that_panics_continues_with_its_lease() {
     let (hub, models) = (memory::hub().await.unwrap(), Models::new());
-    let store = Arc::new(Panics(models.clone(), 1.into(), 0.into()));
+    let store = Arc::new(Panics(models.clone(), 1.into(), 0.into(), 0.into()));
     let board = hub.project(Board::new(1), Arc::clone(&store)).with_lease(LEASE).start().unwrap();
     board.wait_live().await.unwrap();
     // While it prolongs its lease.
@@ -147,4 +147,20 @@ async fn a_worker_that_panics_continues_with_its_lease() {
     assert_eq!(store.1.load(Ordering::SeqCst), 0);
     board.wait_for(append(&hub, "FlightDelayed", 1).await).await.unwrap();
     assert_eq!(count(&models, &board), 1);
+}
+
+/// A step that was dropped may go on in the store, which then does not give the lease up at once.
+#[tokio::test(start_paused = true)]
+async fn a_lease_is_given_up_although_the_store_is_busy_at_first() {
+    let (hub, models) = (memory::hub().await.unwrap(), Models::new());
+    let store = Arc::new(Panics(models.clone(), 0.into(), 0.into(), 3.into()));
+    let first = hub.project(Board::new(1), Arc::clone(&store)).with_lease(LEASE).start().unwrap();
+    first.wait_live().await.unwrap();
+    let second = start(&hub, &models);
+    tokio::time::sleep(SOON).await;
+    assert!(is_standby(&second));
+    first.pause().await.unwrap();
+    assert_eq!(store.3.load(Ordering::SeqCst), 0);
+    tokio::time::sleep(SOON).await;
+    assert!(!is_standby(&second), "it waits until the lease expires");
 }
