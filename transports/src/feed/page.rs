@@ -42,7 +42,7 @@ pub(super) async fn answer(
     let (limit, wait) = (query.limit()?, Duration::from_secs(query.wait()?));
     let after = wire::resume(&parts.headers, &query)?;
     let filter = rights.restrict(wire::filter_of_query(&query)?)?;
-    watch.check_return(after)?;
+    watch.check_return(after).await?;
     let query = PageQuery { feed, filter, limit };
     let waits = !wait.is_zero() && parts.method != Method::HEAD;
     let finding = async {
@@ -58,6 +58,7 @@ pub(super) async fn answer(
         None if watch.have_changed() => return Err(watch.problem().await),
         None => return Err(draining()),
     };
+    watch.check_page(found.cursor).await?;
     let body = found.events.feed_page(found.cursor, found.head, found.more);
     let mut response = (FeedCursor(found.cursor), json(StatusCode::OK, body)).into_response();
     if drain.has_begun() {

@@ -144,6 +144,10 @@ pub(crate) fn visible(name: &str, role: &str) -> Option<Filter> {
     }
 }
 
+/// How many subscriptions are open without a stream: those of two projections, and, from the
+/// first request on, the one that follows changes of rights.
+pub(crate) const IDLE_SUBSCRIPTIONS: u64 = 3;
+
 /// A server of the company's log.
 pub(crate) struct Process {
     pub(crate) hub: Hub,

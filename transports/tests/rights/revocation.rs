@@ -16,7 +16,7 @@ use http::{Request, StatusCode};
 use tokio::task::JoinHandle;
 use tower::ServiceExt;
 
-use crate::company::{Logins, Process, TRANSPORTS, User, token};
+use crate::company::{IDLE_SUBSCRIPTIONS, Logins, Process, TRANSPORTS, User, token};
 use crate::support::{Raw, soon};
 
 type Frames = BoxStream<'static, Result<Frame>>;
@@ -63,15 +63,16 @@ struct End {
 
 /// Reads a stream up to its end, in a task. Returns when the server waits for changes.
 async fn reading(process: &Process, transport: TransportKind, frames: Frames) -> JoinHandle<End> {
-    let idle = process.hub.stats().open_subscriptions;
     let reading = tokio::spawn(end(frames));
-    soon("a poll", async {
-        while transport == TransportKind::LongPoll && process.hub.stats().open_subscriptions <= idle
-        {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    if transport == TransportKind::LongPoll {
+        let open = || process.hub.stats().open_subscriptions;
+        soon("a poll", async {
+            while open() <= IDLE_SUBSCRIPTIONS {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
     reading
 }
 
@@ -278,44 +279,162 @@ async fn wider_rights_between_two_polls_tell_the_client_to_load_again() {
     until(&mut again, next).await;
 }
 
-/// The authorizer may know of a change before the feed has read its event. A poll that comes in
-/// between is told when the event is read.
+/// A user whose rights become wider when a test says so, and whose changes are followed when it
+/// says so.
+struct Ann {
+    hub: downlink::Hub,
+    router: axum::Router,
+    is_wide: Arc<AtomicBool>,
+    /// Whether no change is followed at present.
+    is_held: Arc<AtomicBool>,
+}
+
+impl Ann {
+    async fn new() -> Self {
+        let hub = downlink::memory::hub().await.unwrap();
+        let is_wide = Arc::new(AtomicBool::new(false));
+        let authorizer = {
+            let is_wide = Arc::clone(&is_wide);
+            move |_: &Parts| {
+                let open = Filter::types(["Open"]);
+                let is_wide = is_wide.load(Ordering::SeqCst);
+                let filter = if is_wide { Filter::everything() } else { open };
+                ready(Ok(Rights::to(filter).with_principal(User::new("ann"))))
+            }
+        };
+        let is_held = Arc::new(AtomicBool::new(false));
+        let principals = {
+            let is_held = Arc::clone(&is_held);
+            move |_: &Event| {
+                while is_held.load(Ordering::SeqCst) {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                Some(User::new("ann"))
+            }
+        };
+        let changes = Filter::types(["RoleChanged"]);
+        let feed = Feed::new(&hub).with_authorizer(authorizer);
+        let feed = feed.with_reauthorization(Reauthorization::on(changes, principals));
+        Self { router: feed.router(), hub, is_wide, is_held }
+    }
+
+    async fn append(&self, name: &str) -> Cursor {
+        let event = downlink::NewEvent::json(name, "{}").unwrap();
+        let appended = self.hub.append_to("user-ann", downlink::Expected::Any, [event]).await;
+        appended.unwrap().cursor
+    }
+
+    fn widen(&self) {
+        self.is_wide.store(true, Ordering::SeqCst);
+    }
+
+    fn hold(&self, is_held: bool) {
+        self.is_held.store(is_held, Ordering::SeqCst);
+    }
+
+    /// Waits until every change so far was followed.
+    async fn has_followed(&self) {
+        let stream = self.get("text/event-stream", "after=now".into()).await;
+        self.append("RoleChanged").await;
+        let mut body = stream.into_body().into_data_stream();
+        while soon("a stream whose rights changed to end", body.next()).await.is_some() {}
+    }
+
+    async fn get(&self, accept: &str, query: String) -> axum::response::Response {
+        let request = Request::builder().uri(format!("/feed?{query}")).header(HOST, "localhost");
+        let request = request.header("accept", accept).body(Body::empty()).unwrap();
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
+    async fn poll(&self, after: Cursor, wait: u64) -> StatusCode {
+        self.get("application/json", format!("after={after}&wait={wait}")).await.status()
+    }
+}
+
+/// The authorizer may know of a change before its event is stored. A poll that comes in between
+/// is told when the event is.
 #[tokio::test(flavor = "multi_thread")]
 async fn wider_rights_that_come_before_their_event_tell_the_client_to_load_again() {
-    let hub = downlink::memory::hub().await.unwrap();
-    let is_wide = Arc::new(AtomicBool::new(false));
-    let authorizer = {
-        let is_wide = Arc::clone(&is_wide);
-        move |_: &Parts| {
-            let open = Filter::types(["Open"]);
-            let filter = if is_wide.load(Ordering::SeqCst) { Filter::everything() } else { open };
-            ready(Ok(Rights::to(filter).with_principal(User::new("ann"))))
-        }
-    };
-    let changes = Filter::types(["RoleChanged"]);
-    let reauthorization = Reauthorization::on(changes, |_: &Event| Some(User::new("ann")));
-    let feed = Feed::new(&hub).with_authorizer(authorizer).with_reauthorization(reauthorization);
-    let router: axum::Router = feed.router();
-    let append = async |name: &str| {
-        let event = downlink::NewEvent::json(name, "{}").unwrap();
-        hub.append_to("user-ann", downlink::Expected::Any, [event]).await.unwrap().cursor
-    };
-    let poll = async |after: Cursor, wait: u64| {
-        let uri = format!("/feed?after={after}&wait={wait}");
-        let request = Request::builder().uri(uri).header(HOST, "localhost");
-        let request = request.header("accept", "application/json").body(Body::empty()).unwrap();
-        router.clone().oneshot(request).await.unwrap()
-    };
-    append("Open").await;
-    append("Hidden").await;
-    let seen = append("Open").await;
-    assert_eq!(poll(seen, 0).await.status(), StatusCode::OK);
-    is_wide.store(true, Ordering::SeqCst);
-    let (told, _) = tokio::join!(poll(seen, 20), async {
+    let ann = Ann::new().await;
+    ann.append("Open").await;
+    ann.append("Hidden").await;
+    let seen = ann.append("Open").await;
+    assert_eq!(ann.poll(seen, 0).await, StatusCode::OK);
+    ann.widen();
+    assert_eq!(ann.poll(seen, 0).await, StatusCode::OK, "nothing says why the rights are wider");
+    let (told, _) = tokio::join!(ann.poll(seen, 20), async {
         tokio::time::sleep(Duration::from_millis(200)).await;
-        append("RoleChanged").await
+        ann.append("RoleChanged").await
     });
-    assert_eq!(told.status(), StatusCode::GONE, "what was hidden is missed");
+    assert_eq!(told, StatusCode::GONE, "what was hidden is missed");
+}
+
+/// The feed may read the event of a change later than others do.
+#[tokio::test(flavor = "multi_thread")]
+async fn wider_rights_whose_event_is_read_late_tell_the_client_to_load_again() {
+    let ann = Ann::new().await;
+    ann.append("Hidden").await;
+    let seen = ann.append("Open").await;
+    assert_eq!(ann.poll(seen, 0).await, StatusCode::OK);
+    ann.widen();
+    ann.hold(true);
+    let is_held = Arc::clone(&ann.is_held);
+    let releasing = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(200));
+        is_held.store(false, Ordering::SeqCst);
+    });
+    ann.append("RoleChanged").await;
+    let told = ann.poll(seen, 20).await;
+    releasing.join().unwrap();
+    assert_eq!(told, StatusCode::GONE, "what was hidden is missed");
+}
+
+/// What is sent may overtake the event that changes the rights.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_ends_beyond_a_change_of_rights_is_told_of_it() {
+    let ann = Ann::new().await;
+    ann.append("Hidden").await;
+    ann.append("Open").await;
+    let stream = ann.get("text/event-stream", "after=0".into()).await;
+    let idle = ann.hub.stats().open_subscriptions - 1;
+    ann.hold(true);
+    ann.widen();
+    ann.append("RoleChanged").await;
+    let seen = ann.append("Open").await;
+    let mut body = stream.into_body().into_data_stream();
+    let mut text = String::new();
+    while !text.contains(&format!("id: {seen}")) {
+        let next = soon("an event after the change", body.next()).await;
+        text.push_str(std::str::from_utf8(&next.unwrap().unwrap()).unwrap());
+    }
+    drop(body);
+    soon("the stream to end", async {
+        while ann.hub.stats().open_subscriptions > idle {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    ann.hold(false);
+    ann.has_followed().await;
+    assert_eq!(ann.poll(seen, 0).await, StatusCode::GONE, "what was hidden is missed");
+}
+
+/// Polls of one user are told apart by their cursors.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poll_that_has_loaded_again_is_not_told_once_more() {
+    let ann = Ann::new().await;
+    ann.append("Hidden").await;
+    let early = ann.append("Open").await;
+    let seen = ann.append("Open").await;
+    assert_eq!(ann.poll(seen, 0).await, StatusCode::OK);
+    ann.widen();
+    ann.has_followed().await;
+    let head = ann.append("Open").await;
+    assert_eq!(ann.poll(head, 0).await, StatusCode::OK, "told, although it was not here before");
+    let page = ann.get("application/json", "after=0&limit=2".into()).await;
+    assert_eq!(page.headers()["feed-cursor"].to_str().unwrap(), early.to_string());
+    assert_eq!(ann.poll(early, 0).await, StatusCode::OK, "told, although it has loaded again");
+    assert_eq!(ann.poll(seen, 0).await, StatusCode::GONE, "what was hidden is missed");
 }
 
 /// A stream that was cut or rotated, and one that ended before the rights changed, are the same
@@ -327,13 +446,11 @@ async fn wider_rights_between_two_streams_tell_the_client_to_load_again() {
         process.has_role("ann", "customer").await;
         let hidden = process.order("bob").await;
         let own = process.order("ann").await;
-        // With the subscription that follows changes, which begins with the first request.
-        let idle = process.hub.stats().open_subscriptions + 1;
         let mut frames = open(&process, "ann", transport, After::Start).await;
         until(&mut frames, own).await;
         drop(frames);
         soon("the server to see that the client is gone", async {
-            while process.hub.stats().open_subscriptions > idle {
+            while process.hub.stats().open_subscriptions > IDLE_SUBSCRIPTIONS {
                 tokio::task::yield_now().await;
             }
         })

@@ -5,6 +5,7 @@ use downlink::{Event, Item, Subscription};
 
 use super::registry::Registry;
 use crate::feed::reauthorization::Principals;
+use downlink::live::Principal;
 
 /// Tells the registry of every change, until the hub is shut down. Where a change may be
 /// missed, every stream ends: it is opened again with the rights of then.
@@ -17,8 +18,12 @@ pub(super) async fn follow(
     let _ended = EndsFollowing(&registry);
     while let Some(item) = subscription.next().await {
         match item {
-            Ok(Item::Event(event)) => changed(&registry, &principals, &event),
-            Ok(_) => {}
+            Ok(item) => {
+                if let Item::Event(event) = &item {
+                    changed(&registry, &principals, event);
+                }
+                registry.has_followed(item.cursor());
+            }
             Err(error) => {
                 tracing::warn!(%error, "changes of rights cannot be followed, so all streams end");
                 return;
@@ -28,9 +33,7 @@ pub(super) async fn follow(
 }
 
 fn changed(registry: &Registry, principals: &Principals, event: &Event) {
-    // Code of the application.
-    let found = catch_unwind(AssertUnwindSafe(|| principals(event)));
-    let Ok(found) = found else {
+    let Some(found) = principals_of(principals, event) else {
         tracing::error!(
             cursor = %event.cursor(),
             "the function that says whose rights an event changes has panicked, so all streams end"
@@ -41,6 +44,11 @@ fn changed(registry: &Registry, principals: &Principals, event: &Event) {
         tracing::debug!(?principal, cursor = %event.cursor(), "rights have changed");
         registry.changed(principal, event.cursor());
     }
+}
+
+/// Whose rights this event changes; `None` if the application's function panics.
+pub(super) fn principals_of(principals: &Principals, event: &Event) -> Option<Vec<Principal>> {
+    catch_unwind(AssertUnwindSafe(|| principals(event))).ok()
 }
 
 struct EndsFollowing<'a>(&'a Registry);

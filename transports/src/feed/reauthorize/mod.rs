@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use downlink::{After, Hub, Subscribe};
+use downlink::{After, Event, Hub, Read, Subscribe};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
@@ -98,6 +98,32 @@ impl Reauthorizer {
     /// Whether rights of this principal that were read before now may be out of date.
     pub(super) fn is_settled(&self, principal: &Principal) -> bool {
         self.0.registry.must_pass(principal).is_none()
+    }
+
+    /// Whether the log has changes of these rights that the follower has not read yet.
+    pub(super) async fn is_behind(
+        &self,
+        principal: &Principal,
+        hub: &Hub,
+    ) -> Result<bool, Problem> {
+        let Shared { reauthorization, registry, .. } = &*self.0;
+        let Some(mut from) = registry.followed() else { return Ok(false) };
+        let is_of = |event: &Event| {
+            let found = follower::principals_of(&reauthorization.principals, event);
+            found.is_none_or(|found| found.contains(principal))
+        };
+        let reading = async {
+            loop {
+                let read = Read::log().with_after(from).with_filter(reauthorization.filter.clone());
+                let page = hub.read_log(read).await?;
+                let is_behind = page.events.iter().any(is_of);
+                if is_behind || !page.more {
+                    return Ok(is_behind);
+                }
+                from = page.scanned;
+            }
+        };
+        timeout(SETTLE_TIMEOUT, reading).await.map_err(|_| pending())?
     }
 
     /// Waits until the rights of this principal can be read.

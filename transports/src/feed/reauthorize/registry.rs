@@ -1,8 +1,8 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use downlink::{Cursor, Hub, Position};
 use tokio_util::sync::CancellationToken;
@@ -29,21 +29,22 @@ struct State {
     pending: HashMap<Principal, Cursor>,
     /// What has to be passed for any principal.
     floor: Option<Cursor>,
+    /// Every change up to here was read.
+    followed: Option<Cursor>,
 }
 
 /// What the streams of one principal share, until its rights change.
 struct Open {
-    has_changed: AtomicBool,
     /// The position of the change.
-    changed_at: AtomicU64,
+    changed_at: OnceLock<Position>,
     /// Cancelled by a change and when the hub is shut down.
     ends: CancellationToken,
 }
 
 impl Open {
     fn end(&self, at: Position) {
-        self.changed_at.store(at.get(), Ordering::SeqCst);
-        self.has_changed.store(true, Ordering::SeqCst);
+        // A state that is ended is no longer in the registry, so this is the first change.
+        let _ = self.changed_at.set(at);
         self.ends.cancel();
     }
 }
@@ -68,6 +69,7 @@ impl Registry {
         // They may be of another history, and the head covers them.
         state.pending.clear();
         state.floor = self.waits.then_some(head);
+        state.followed = Some(head);
         drop(state);
         self.is_followed.store(true, Ordering::SeqCst);
     }
@@ -80,6 +82,15 @@ impl Registry {
 
     pub(super) fn changes(&self) -> u64 {
         self.state().changes
+    }
+
+    /// Every change up to here was read.
+    pub(super) fn followed(&self) -> Option<Cursor> {
+        self.state().followed
+    }
+
+    pub(super) fn has_followed(&self, cursor: Cursor) {
+        self.state().followed = Some(cursor);
     }
 
     pub(super) fn changed(&self, principal: Principal, cursor: Cursor) {
@@ -119,9 +130,7 @@ impl Registry {
         let open = match state.open.entry(principal.clone()) {
             Entry::Occupied(entry) => Arc::clone(entry.get()),
             Entry::Vacant(entry) => {
-                let ends = hub.shutdown_token();
-                let (has_changed, changed_at) = (AtomicBool::new(false), AtomicU64::new(0));
-                let open = Open { has_changed, changed_at, ends };
+                let open = Open { changed_at: OnceLock::new(), ends: hub.shutdown_token() };
                 Arc::clone(entry.insert(Arc::new(open)))
             }
         };
@@ -157,12 +166,12 @@ impl Registration {
     }
 
     pub(super) fn has_changed(&self) -> bool {
-        self.open.has_changed.load(Ordering::SeqCst)
+        self.changed_at().is_some()
     }
 
-    /// Whether the rights have changed after this position of the log.
-    pub(super) fn has_changed_after(&self, position: Position) -> bool {
-        self.has_changed() && self.open.changed_at.load(Ordering::SeqCst) > position.get()
+    /// The position of the event that changed the rights.
+    pub(super) fn changed_at(&self) -> Option<Position> {
+        self.open.changed_at.get().copied()
     }
 
     /// Cancelled by a change and when the hub is shut down.

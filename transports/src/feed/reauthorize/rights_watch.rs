@@ -1,5 +1,6 @@
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use downlink::{After, Cursor, Filter, Position};
@@ -39,6 +40,10 @@ struct Watched {
     request: Parts,
     /// What the client may have been shown, everything else may have been hidden from it.
     filter: Mutex<Filter>,
+    /// Whether the authorizer knows of wider rights before their event was read.
+    is_ahead: AtomicBool,
+    /// The cursor of the answer, if it is a page.
+    cursor: OnceLock<Cursor>,
 }
 
 impl RightsWatch {
@@ -55,7 +60,8 @@ impl RightsWatch {
     ) -> Self {
         let (feed, request) = (Arc::clone(feed), detached(parts));
         let filter = Mutex::new(rights.filter().clone());
-        Self(Some(Box::new(Watched { registration, feed, request, filter })))
+        let (is_ahead, cursor) = (AtomicBool::new(false), OnceLock::new());
+        Self(Some(Box::new(Watched { registration, feed, request, filter, is_ahead, cursor })))
     }
 
     pub(in crate::feed) fn have_changed(&self) -> bool {
@@ -79,12 +85,21 @@ impl RightsWatch {
     }
 
     /// Refuses to go on from a cursor if wider rights came since its client was here before.
-    pub(in crate::feed) fn check_return(&self, after: After) -> Result<(), Problem> {
+    pub(in crate::feed) async fn check_return(&self, after: After) -> Result<(), Problem> {
         let (Some(watched), After::Cursor(cursor)) = (&self.0, after) else { return Ok(()) };
         if cursor == Cursor::START {
             return Ok(());
         }
-        watched.check_return(cursor.position())
+        watched.check_return(cursor.position())?;
+        watched.check_log().await
+    }
+
+    /// Refuses to answer with a page if wider rights came before it, and else keeps its cursor.
+    pub(in crate::feed) async fn check_page(&self, cursor: Cursor) -> Result<(), Problem> {
+        let Some(watched) = &self.0 else { return Ok(()) };
+        watched.check_log().await?;
+        let _first = watched.cursor.set(cursor);
+        Ok(())
     }
 
     /// How the rights have changed. Unknown counts as wider, so that nothing is missed.
@@ -117,9 +132,13 @@ impl Drop for RightsWatch {
             return;
         };
         let filter = watched.filter().clone();
-        let Watched { registration, feed, .. } = *watched;
+        let Watched { registration, feed, cursor, .. } = *watched;
+        let answered = match cursor.get() {
+            Some(cursor) => Answered::page(registration, filter, cursor.position()),
+            None => Answered::stream(registration, filter, feed.hub.cached_head().position()),
+        };
         if let Some(reauthorizer) = &feed.reauthorizer {
-            reauthorizer.0.lingering.expect(registration, filter);
+            reauthorizer.0.lingering.expect(answered);
         }
     }
 }
@@ -133,13 +152,17 @@ impl Watched {
     ///
     /// They may be other rights although no change was read: the authorizer may know of one
     /// first. Then what both allow counts as the rights, until the change is read.
-    fn check_return(&self, at: Position) -> Result<(), Problem> {
-        let Some(before) = self.returned(at) else { return Ok(()) };
+    fn check_return(&self, cursor: Position) -> Result<(), Problem> {
+        let Some(reauthorizer) = &self.feed.reauthorizer else { return Ok(()) };
+        let lingering = &reauthorizer.0.lingering;
+        let Some(before) = lingering.returned(self.registration.principal(), cursor) else {
+            return Ok(());
+        };
         let mut filter = self.filter();
         if is_within(&filter, &before.filter) {
             return Ok(());
         }
-        if before.registration.has_changed_after(at) {
+        if before.has_changed {
             return Err(wider());
         }
         *filter = if is_within(&before.filter, &filter) {
@@ -147,12 +170,19 @@ impl Watched {
         } else {
             filter.clone().and(&before.filter).map_err(|_| wider())?
         };
+        self.is_ahead.store(true, Ordering::SeqCst);
         Ok(())
     }
 
-    fn returned(&self, at: Position) -> Option<Answered> {
-        let lingering = &self.feed.reauthorizer.as_ref()?.0.lingering;
-        lingering.returned(self.registration.principal(), at)
+    /// Refuses to go on with rights that are ahead of a change that is stored.
+    async fn check_log(&self) -> Result<(), Problem> {
+        let Some(reauthorizer) = &self.feed.reauthorizer else { return Ok(()) };
+        if !self.is_ahead.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        let principal = self.registration.principal();
+        let is_stored = reauthorizer.is_behind(principal, &self.feed.hub).await?;
+        if is_stored || self.registration.has_changed() { Err(wider()) } else { Ok(()) }
     }
 
     async fn rights(&self) -> Result<Rights, Problem> {

@@ -60,7 +60,7 @@ pub(super) async fn answer(
     let heartbeat_events = query.heartbeat_is_event()?;
     let after = wire::resume(&parts.headers, &query)?;
     let filter = rights.restrict(wire::filter_of_query(&query)?)?;
-    watch.check_return(after)?;
+    watch.check_return(after).await?;
     if parts.method == Method::HEAD {
         verify(feed, after, filter).await?;
         return Ok(event_stream(empty_body()));

@@ -86,7 +86,7 @@ async fn url_subscription(
     query.heartbeat_is_event()?;
     let after = wire::resume(&parts.headers, &query)?;
     let filter = rights.restrict(wire::filter_of_query(&query)?)?;
-    watch.check_return(after)?;
+    watch.check_return(after).await?;
     if query.is_empty() && after == After::Start {
         return Ok(None);
     }

@@ -89,7 +89,7 @@ impl SocketClient {
     ) -> Result<OpenedSubscription, CommandError> {
         let rights = self.rights().await?;
         let filter = rights.restrict(filter)?;
-        self.watch.check_return(after)?;
+        self.watch.check_return(after).await?;
         self.subscribe_with(rights, after, filter).await
     }
 
