@@ -29,14 +29,16 @@ export class EventSourceClient {
     this.context = context;
   }
 
-  async follow(origin) {
+  /** Opens a page that follows the feed, after a cursor or from the beginning. */
+  async follow(origin, cursor = '') {
     this.page = await this.context.newPage();
     // The page has the same origin as the feed, like a page of the application.
     const script = readFileSync(new URL('reader.js', import.meta.url), 'utf8');
     const body = `<!doctype html><title>reader</title><script>${script}</script>`;
-    await this.page.route(`${origin}/reader`, (route) => route.fulfill({ contentType: 'text/html', body }));
-    await this.page.goto(`${origin}/reader`);
-    await this.page.unroute(`${origin}/reader`);
+    const url = `${origin}/reader?cursor=${cursor}`;
+    await this.page.route(url, (route) => route.fulfill({ contentType: 'text/html', body }));
+    await this.page.goto(url);
+    await this.page.unroute(url);
   }
 
   /** The id of the newest event. */

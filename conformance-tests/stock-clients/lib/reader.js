@@ -4,7 +4,7 @@ const reader = {
   received: [],
   newest: '',
   answers: [],
-  cursor: '',
+  cursor: new URLSearchParams(location.search).get('cursor') ?? '',
   source: null,
 
   // ANCHOR: open
