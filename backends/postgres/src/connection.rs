@@ -131,7 +131,7 @@ impl Server {
             return Ok(());
         }
         let set_up = async {
-            for text in [&self.sql.facts, &self.sql.insert] {
+            for text in [&self.sql.facts, &self.sql.insert, &self.sql.insert_new] {
                 connection.prepare(text.sql()).await?;
             }
             Ok(())

@@ -1,11 +1,12 @@
 //! The steps of a transaction that writes.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use downlink::commit::{self, CommitOutcome, Facts, Linger, LogHead, Needs, OpenTransaction, Plan};
 use downlink::store::{Moved, Page, ReadLog};
-use downlink::{Cursor, Error, ErrorKind, Result};
+use downlink::{Cursor, Error, ErrorKind, Result, StreamId, Version};
 use sqlx::{Connection, Database, PgConnection, Postgres};
 use sqlx_core::transaction::TransactionManager;
 
@@ -15,6 +16,7 @@ use crate::log_tx::{LogTx, log_head};
 use crate::moved;
 use crate::row::cursor;
 use crate::sql::{COMMIT, LEAVE_SESSION, RESET_SESSION, ROLLBACK};
+use crate::stream_heads::StreamHeads;
 
 /// The writing connection.
 #[derive(Debug)]
@@ -22,6 +24,7 @@ pub(crate) struct Driver {
     server: Arc<Server>,
     connection: LazyConnection,
     state: State,
+    heads: StreamHeads,
     /// Whether a job has the connection.
     has_job: bool,
     /// Whether a job had the connection since the settings of its session were made.
@@ -45,7 +48,8 @@ impl Driver {
     pub(crate) async fn open(server: Arc<Server>) -> Result<Self> {
         let mut connection = LazyConnection::new(&server, Role::Writer);
         connection.create().await?;
-        Ok(Self { server, connection, state: State::Idle, has_job: false, is_used: false })
+        let (state, heads) = (State::Idle, StreamHeads::new());
+        Ok(Self { server, connection, state, heads, has_job: false, is_used: false })
     }
 
     /// Runs one statement of the open transaction. Until the server answers, the
@@ -92,7 +96,9 @@ impl Driver {
         let text = self.server.sql.begin(wait, self.server.deadline).sql();
         let begin =
             async |connection: &mut PgConnection| sqlx::raw_sql(text).fetch_all(connection).await;
-        log_head(&self.step("begin a transaction", begin).await?)
+        let head = log_head(&self.step("begin a transaction", begin).await?)?;
+        self.heads.begin(head.cursor);
+        Ok(head)
     }
 
     /// Undoes what a job may have set for a session that other clients will have.
@@ -131,7 +137,32 @@ impl commit::Driver for Driver {
     }
 
     async fn insert(&mut self, plan: &Plan) -> Result<()> {
-        self.within(async |tx: &mut LogTx<'_>| tx.insert(plan).await).await
+        self.within(async |tx: &mut LogTx<'_>| tx.insert(plan).await).await?;
+        self.heads.wrote(plan);
+        Ok(())
+    }
+
+    async fn heads(
+        &mut self,
+        streams: &[&StreamId],
+    ) -> Result<Option<HashMap<StreamId, Version>>> {
+        let unknown: Vec<_> =
+            streams.iter().copied().filter(|stream| !self.heads.is_known(stream)).collect();
+        if !unknown.is_empty() {
+            let needs = Needs { streams: unknown, ids: Vec::new(), boundaries: Vec::new() };
+            let mut found = commit::Driver::facts(self, &needs).await?.streams;
+            for stream in needs.streams {
+                self.heads.found(stream.clone(), found.remove(stream));
+            }
+        }
+        let version = |stream: &StreamId| Some((stream.clone(), self.heads.version(stream)?));
+        Ok(Some(streams.iter().filter_map(|stream| version(stream)).collect()))
+    }
+
+    async fn insert_new(&mut self, plan: &Plan) -> Result<bool> {
+        let is_stored = self.within(async |tx: &mut LogTx<'_>| tx.insert_new(plan).await).await?;
+        self.heads.wrote(plan);
+        Ok(is_stored)
     }
 
     /// The server does not report whether other transactions wait for a row.
@@ -195,6 +226,7 @@ impl commit::Driver for Driver {
         match committed {
             Ok(()) => {
                 (self.state, self.has_job) = (State::Idle, false);
+                self.heads.committed();
                 CommitOutcome::Committed
             }
             Err(error) if refuses_commit(&error) => {

@@ -22,6 +22,7 @@ mod snapshot_store;
 mod sql;
 mod statement;
 mod store;
+mod stream_heads;
 mod stream_page;
 mod transaction;
 

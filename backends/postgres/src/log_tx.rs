@@ -10,7 +10,7 @@ use crate::row::{
     Columns, column, cursor, event, id_to_sql, position_from_sql, position_to_sql, time_from_sql,
     version_from_sql,
 };
-use crate::sql::Statements;
+use crate::sql::{Statements, Text};
 use crate::statement::Value;
 
 /// An open transaction that holds the lock of the log, on the store's own connection or on one of
@@ -44,9 +44,20 @@ impl OpenTransaction for LogTx<'_> {
     }
 
     async fn insert(&mut self, plan: &Plan) -> Result<()> {
+        self.store(&self.sql.insert, plan).await.map(drop)
+    }
+}
+
+impl LogTx<'_> {
+    /// As [`insert`](OpenTransaction::insert), unless an id is stored already: then `false`.
+    pub(crate) async fn insert_new(&mut self, plan: &Plan) -> Result<bool> {
+        column(&self.store(&self.sql.insert_new, plan).await?, 1)
+    }
+
+    async fn store(&mut self, text: &Text, plan: &Plan) -> Result<PgRow> {
         let columns = Columns::of(&plan.rows);
         let last = plan.rows.last().map_or(Position::ZERO, downlink::Event::position);
-        let query = sqlx::query(self.sql.insert.sql())
+        let query = sqlx::query(text.sql())
             .bind(columns.positions)
             .bind(columns.ids)
             .bind(columns.streams)
@@ -59,7 +70,7 @@ impl OpenTransaction for LogTx<'_> {
             .bind(columns.payloads)
             .bind(position_to_sql(last))
             .persistent(self.sql.are_prepared());
-        query.execute(&mut *self.connection).await.map(drop).map_err(failed("store events"))
+        query.fetch_one(&mut *self.connection).await.map_err(failed("store events"))
     }
 }
 

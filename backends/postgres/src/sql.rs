@@ -66,6 +66,7 @@ pub(crate) struct Statements {
     schema: String,
     pub(crate) facts: Text,
     pub(crate) insert: Text,
+    pub(crate) insert_new: Text,
     pub(crate) head: Text,
     pub(crate) notify: Text,
     /// The snapshot of the stream `$1` and the name `$2`, if its state has at most `$3` bytes.
@@ -113,6 +114,7 @@ impl Statements {
         Self {
             facts: facts(schema),
             insert: insert(schema),
+            insert_new: insert_new(schema),
             head: head(schema),
             notify: "SELECT pg_notify($1, $2)".to_owned().into(),
             snapshot: format!(
@@ -368,6 +370,16 @@ SELECT {EVENT} FROM "{schema}".events WHERE id = ANY ($2::uuid[])"#
 /// Stores events, given by columns, and moves the sequence to `$11`. A rollback does not undo
 /// that, so no position is used twice.
 fn insert(schema: &str) -> Text {
+    insert_unless(schema, "", "true")
+}
+
+/// The same, and whether no id was stored before.
+fn insert_new(schema: &str) -> Text {
+    let all = "(SELECT count(*) FROM stored) = cardinality($1)";
+    insert_unless(schema, "ON CONFLICT (id) DO NOTHING RETURNING 1", all)
+}
+
+fn insert_unless(schema: &str, conflict: &str, is_stored: &str) -> Text {
     format!(
         r#"WITH stored AS (
     INSERT INTO "{schema}".events ({EVENT})
@@ -375,8 +387,9 @@ fn insert(schema: &str) -> Text {
         string_to_array(tags, E'\n'), metadata, payload
     FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::bigint[],
         $7::text[], $8::text[], $9::bytea[], $10::bytea[]) AS given ({EVENT})
+    {conflict}
 )
-SELECT setval('"{schema}".positions', $11)"#
+SELECT setval('"{schema}".positions', $11), {is_stored}"#
     )
     .into()
 }

@@ -1,8 +1,10 @@
+use std::collections::HashMap;
 use std::future::Future;
 use std::time::Instant;
 
 use super::{Facts, LogHead, Needs, Plan};
 use crate::error::{Error, Result};
+use crate::id::{StreamId, Version};
 use crate::store::{Moved, Page, ReadLog};
 
 /// The backend's part of the engine: the steps of one transaction.
@@ -12,6 +14,7 @@ use crate::store::{Moved, Page, ReadLog};
 ///
 /// ```text
 /// begin  (facts read_log* insert?)+                  commit | discard    for appends
+/// begin  heads (insert_new | facts insert?)          commit | discard    for appends
 /// begin  (tx | check facts read_log* insert?)* check commit | discard    for jobs
 /// begin  keep_up                                     commit | discard    for upkeep
 /// ```
@@ -76,6 +79,32 @@ pub trait Driver: Send + Sized + 'static {
     ///
     /// The transaction is discarded.
     fn insert(&mut self, plan: &Plan) -> impl Future<Output = Result<()>> + Send;
+
+    /// The versions of these streams, for a group whose events are stored by
+    /// [`insert_new`](Self::insert_new), so that their ids need not be looked up.
+    /// `None`, the default, if the driver has no such statement. Streams without
+    /// events may be left out.
+    ///
+    /// # Errors
+    ///
+    /// The transaction is discarded.
+    fn heads(
+        &mut self,
+        _streams: &[&StreamId],
+    ) -> impl Future<Output = Result<Option<HashMap<StreamId, Version>>>> + Send {
+        std::future::ready(Ok(None))
+    }
+
+    /// As [`insert`](Self::insert), unless an id of the plan is stored already: then it returns
+    /// `false`, and the transaction is discarded. The group is tried again with
+    /// [`facts`](Self::facts).
+    ///
+    /// # Errors
+    ///
+    /// The transaction is discarded.
+    fn insert_new(&mut self, plan: &Plan) -> impl Future<Output = Result<bool>> + Send {
+        async { self.insert(plan).await.map(|()| true) }
+    }
 
     /// Whether another writer waits for the lock, so that this transaction
     /// should end soon. Called before each further batch; `false` by default,

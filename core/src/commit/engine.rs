@@ -7,13 +7,19 @@ use tracing::{error, warn};
 use super::batch::{Batch, PendingAppend, decide_and_insert};
 use super::hidden_rows::HiddenRows;
 use super::queue::{Load, Next, Queue};
-use super::{CommitFeed, CommitOutcome, Driver, Linger, Plan, Upkeep, WriterOptions};
+use super::{
+    CommitFeed, CommitOutcome, Driver, Facts, Group, Linger, LogHead, Plan, Upkeep, WriterOptions,
+};
 use crate::cursor::Cursor;
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::Timestamp;
 use crate::supervise::{logged, unwound};
 
 /// A group takes no further appends once it has this many bytes.
 const GROUP_BYTES: usize = 8 << 20;
+
+/// How many groups are looked up after one had a repeated event: repetitions come in groups.
+const AFTER_A_REPETITION: u32 = 64;
 
 /// The pause after a panic of the writer.
 const AFTER_A_PANIC: Duration = Duration::from_millis(100);
@@ -29,6 +35,8 @@ pub(super) struct Engine<D: Driver> {
     pub(super) options: WriterOptions,
     /// How many appends the last transaction had.
     last: usize,
+    /// For how many groups the ids of events are looked up before they are stored.
+    careful_for: u32,
     /// When upkeep may delay waiting appends again.
     upkeep_from: Instant,
     has_failed_at_upkeep: bool,
@@ -45,18 +53,29 @@ pub(super) enum Failure {
     Unknown(Error),
 }
 
+/// What became of a group whose events were taken for new ones.
+enum Blind {
+    Stored(Plan),
+    /// Nothing was tried, because the ids have to be looked up.
+    Undecided,
+    Repeated,
+}
+
 /// A transaction in progress: its batches and what was decided.
 struct Attempt {
     batches: Vec<Batch>,
     plans: Vec<Plan>,
     from: Cursor,
     is_committing: bool,
+    /// Whether events that were taken for new ones are stored already.
+    has_repeated: bool,
 }
 
 impl Attempt {
     fn of(pending: Vec<PendingAppend>) -> Self {
         let batches = vec![Batch::of(pending)];
-        Self { batches, plans: Vec::new(), from: Cursor::START, is_committing: false }
+        let (plans, from) = (Vec::new(), Cursor::START);
+        Self { batches, plans, from, is_committing: false, has_repeated: false }
     }
 
     fn appends(&self) -> usize {
@@ -79,6 +98,7 @@ impl<D: Driver> Engine<D> {
             feed,
             options,
             last: 0,
+            careful_for: 0,
             upkeep_from: Instant::now(),
             has_failed_at_upkeep: false,
         }
@@ -185,7 +205,7 @@ impl<D: Driver> Engine<D> {
         outcome: Result<(), Failure>,
     ) -> Vec<Vec<PendingAppend>> {
         let appends = attempt.appends();
-        let Attempt { batches, plans, from, .. } = attempt;
+        let Attempt { batches, plans, from, has_repeated, .. } = attempt;
         if batches.iter().any(Batch::was_uncertain) {
             // Events of a late commit may not have been visible when the first hint was given.
             self.feed.hint();
@@ -197,6 +217,10 @@ impl<D: Driver> Engine<D> {
                     batch.answer(plan);
                 }
                 Vec::new()
+            }
+            Err(Failure::Work(_)) if has_repeated => {
+                self.careful_for = AFTER_A_REPETITION;
+                vec![batches.into_iter().flat_map(Batch::into_pending).collect()]
             }
             // A lock that another writer holds is not caused by an append.
             Err(Failure::Work(error)) if appends > 1 && error.kind() != ErrorKind::Busy => {
@@ -250,22 +274,24 @@ impl<D: Driver> Engine<D> {
         let begin = self.options.bounded_with_lock(self.driver.begin(by), "begin a transaction");
         let mut head = begin.await.map_err(Failure::Begin)?;
         attempt.from = head.cursor;
+        // A group that is tried again may be stored already, in part.
+        let is_careful = load.is_none() || self.careful_for > 0;
+        self.careful_for = self.careful_for.saturating_sub(1);
         // More appends arrive during the transaction, so the time in which callers prepare their
         // next append is used.
         let mut linger_until = None;
         loop {
             let batch = attempt.batches.last().expect("an attempt has a batch");
-            let stored = self.options.bounded(
-                decide_and_insert(
-                    &mut self.driver,
-                    &batch.group,
-                    &batch.scans,
-                    head,
-                    HiddenRows::NONE,
-                ),
-                "store events",
-            );
-            let plan = stored.await.map_err(Failure::Work)?;
+            let blind = if is_careful { Blind::Undecided } else { self.blind(batch, head).await? };
+            let plan = match blind {
+                Blind::Stored(plan) => plan,
+                Blind::Undecided => self.store(batch, head).await?,
+                Blind::Repeated => {
+                    attempt.has_repeated = true;
+                    let message = "an event that was taken for a new one is stored already";
+                    return Err(Failure::Work(Error::new(ErrorKind::IdReused, message)));
+                }
+            };
             head = plan.head;
             attempt.plans.push(plan);
             let Some(load) = load.as_deref_mut().filter(|_| D::LINGER == Linger::InTransaction)
@@ -295,6 +321,38 @@ impl<D: Driver> Engine<D> {
             Ok(CommitOutcome::NotCommitted(error)) => Err(Failure::Work(error)),
             Ok(CommitOutcome::Unknown(error)) | Err(error) => Err(Failure::Unknown(error)),
         }
+    }
+
+    /// Decides a batch in the open transaction, and inserts its rows.
+    async fn store(&mut self, batch: &Batch, head: LogHead) -> Result<Plan, Failure> {
+        let (group, scans) = (&batch.group, &batch.scans);
+        let stored = decide_and_insert(&mut self.driver, group, scans, head, HiddenRows::NONE);
+        self.options.bounded(stored, "store events").await.map_err(Failure::Work)
+    }
+
+    /// The same, without a look at the ids of the events, which are new in general.
+    async fn blind(&mut self, batch: &Batch, head: LogHead) -> Result<Blind, Failure> {
+        let options = self.options;
+        let stored = self.store_blindly(&batch.group, head);
+        options.bounded(stored, "store events").await.map_err(Failure::Work)
+    }
+
+    async fn store_blindly(&mut self, group: &Group, head: LogHead) -> Result<Blind> {
+        let needs = group.needs();
+        if !needs.boundaries.is_empty() {
+            return Ok(Blind::Undecided);
+        }
+        let Some(streams) = self.driver.heads(&needs.streams).await? else {
+            return Ok(Blind::Undecided);
+        };
+        let facts = Facts { streams, ..Facts::default() };
+        let plan = group.decide(&facts, head, Timestamp::now());
+        // What looks like a conflict may be a repetition.
+        if plan.rows.is_empty() || plan.outcomes.iter().any(Result::is_err) {
+            return Ok(Blind::Undecided);
+        }
+        let is_stored = self.driver.insert_new(&plan).await?;
+        Ok(if is_stored { Blind::Stored(plan) } else { Blind::Repeated })
     }
 
     /// Waits briefly if fewer appends have arrived than last time: callers that

@@ -5,6 +5,7 @@ mod failures;
 mod jobs;
 mod lifecycle;
 mod planner;
+mod repetitions;
 mod reports;
 mod scripted;
 mod transactions;
