@@ -12,16 +12,21 @@ export class Log {
   /** What was written, in order. */
   events = [];
   #origin;
+  #prefix;
   #versions = new Map();
 
-  /** @param origin the server that accepts `POST /streams/{stream}` */
-  constructor(origin) {
+  /**
+   * @param origin the server that accepts `POST /streams/{stream}`
+   * @param prefix what the names of the streams begin with, if the log has some already
+   */
+  constructor(origin, prefix = '') {
     this.#origin = origin;
+    this.#prefix = prefix;
   }
 
   /** A copy of this log, to which other events can be appended. */
   fork() {
-    const fork = new Log(this.#origin);
+    const fork = new Log(this.#origin, this.#prefix);
     fork.events = [...this.events];
     fork.#versions = new Map(this.#versions);
     return fork;
@@ -35,7 +40,7 @@ export class Log {
   async #append() {
     const payload = payloads[this.events.length % payloads.length];
     // Streams change with every round, so that each gets every payload.
-    const stream = STREAMS[Math.floor(this.events.length / payloads.length) % STREAMS.length];
+    const stream = this.#prefix + STREAMS[Math.floor(this.events.length / payloads.length) % STREAMS.length];
     const version = (this.#versions.get(stream) ?? 0) + 1;
     const event = { id: randomUUID(), stream, version, ...payload };
     await this.#post(event);

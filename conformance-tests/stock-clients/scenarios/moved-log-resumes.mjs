@@ -18,7 +18,7 @@ await scenario("Chromium's EventSource follows a log to PostgreSQL and back", as
   const stores = [`rusqlite:${first}`, await postgres(world), `rusqlite:${last}`];
   const program = new Program('server', world, await freePort(), ['--allow-append'], '/feed');
   await program.start('--store', stores[0]);
-  const log = new Log(program.origin);
+  const log = new Log(program.origin, MOVED_LOG && 'moved/');
   if (!MOVED_LOG) await log.append(ROUND);
   const client = new EventSourceClient(await browser(world));
   await client.follow(program.origin, MOVED_LOG && (await program.head()));
