@@ -117,6 +117,8 @@ impl commit::Driver for Driver {
 
     const LINGER: Linger = Linger::BeforeBegin;
 
+    const STORES_BLINDLY: bool = true;
+
     async fn begin(&mut self, by: Instant) -> Result<LogHead> {
         let was_open = self.connection.is_open();
         let begun = self.begin_once(by).await;
@@ -142,10 +144,7 @@ impl commit::Driver for Driver {
         Ok(())
     }
 
-    async fn heads(
-        &mut self,
-        streams: &[&StreamId],
-    ) -> Result<Option<HashMap<StreamId, Version>>> {
+    async fn heads(&mut self, streams: &[&StreamId]) -> Result<HashMap<StreamId, Version>> {
         let unknown: Vec<_> =
             streams.iter().copied().filter(|stream| !self.heads.is_known(stream)).collect();
         if !unknown.is_empty() {
@@ -156,7 +155,7 @@ impl commit::Driver for Driver {
             }
         }
         let version = |stream: &StreamId| Some((stream.clone(), self.heads.version(stream)?));
-        Ok(Some(streams.iter().filter_map(|stream| version(stream)).collect()))
+        Ok(streams.iter().filter_map(|stream| version(stream)).collect())
     }
 
     async fn insert_new(&mut self, plan: &Plan) -> Result<bool> {
@@ -238,6 +237,7 @@ impl commit::Driver for Driver {
     }
 
     async fn discard(&mut self) {
+        self.heads.forget();
         if self.has_job {
             // Nested transactions of the job may be open.
             self.state = State::Doubtful;

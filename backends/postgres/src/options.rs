@@ -125,7 +125,7 @@ impl Options {
     ///
     /// Then nothing depends on a session: no prepared statement is kept, and every setting ends
     /// with its transaction. A page is still one round trip, but as text, which is twice as long for
-    /// payloads; an append takes five instead of four. What a job or a projection sets for the
+    /// payloads; an append takes four instead of three. What a job or a projection sets for the
     /// session, and the statements that it prepares, end with it.
     pub fn with_pooler(mut self, is_pooled: bool) -> Self {
         self.is_pooled = is_pooled;

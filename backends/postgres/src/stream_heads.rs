@@ -6,8 +6,8 @@ use downlink::{Cursor, StreamId, Version};
 /// How many streams are known at most.
 const MOST: usize = 16_384;
 
-/// The versions of streams that this process has written to, as of the end of the log: as long as
-/// nobody else appends, they need not be looked up.
+/// The versions of streams that were written to or looked up, as of the end of the log: as long as
+/// only this connection appends, they need not be looked up again.
 #[derive(Debug)]
 pub(crate) struct StreamHeads {
     /// `None` for a stream without events.
@@ -20,7 +20,12 @@ pub(crate) struct StreamHeads {
 
 impl StreamHeads {
     pub(crate) fn new() -> Self {
-        Self { known: HashMap::new(), as_of: Cursor::START, written: Vec::new(), end: Cursor::START }
+        Self {
+            known: HashMap::new(),
+            as_of: Cursor::START,
+            written: Vec::new(),
+            end: Cursor::START,
+        }
     }
 
     /// Forgets everything if the log ends elsewhere.
@@ -31,6 +36,12 @@ impl StreamHeads {
             self.known.clear();
             self.as_of = head;
         }
+    }
+
+    /// Looks up everything again, also what somebody has changed by hand.
+    pub(crate) fn forget(&mut self) {
+        self.known.clear();
+        self.written.clear();
     }
 
     pub(crate) fn is_known(&self, stream: &StreamId) -> bool {

@@ -44,6 +44,10 @@ pub trait Driver: Send + Sized + 'static {
     /// whether a transaction may have several batches.
     const LINGER: Linger;
 
+    /// Whether the driver has [`heads`](Self::heads) and [`insert_new`](Self::insert_new), so that
+    /// groups are stored without a lookup of their ids. Only with [`Linger::BeforeBegin`].
+    const STORES_BLINDLY: bool = false;
+
     /// Connects if necessary, begins a transaction that excludes every other
     /// writer of the log, and reads the end of the log inside it.
     ///
@@ -80,10 +84,10 @@ pub trait Driver: Send + Sized + 'static {
     /// The transaction is discarded.
     fn insert(&mut self, plan: &Plan) -> impl Future<Output = Result<()>> + Send;
 
-    /// The versions of these streams, for a group whose events are stored by
-    /// [`insert_new`](Self::insert_new), so that their ids need not be looked up.
-    /// `None`, the default, if the driver has no such statement. Streams without
-    /// events may be left out.
+    /// The versions of these streams, as of the beginning of the transaction, for a
+    /// group whose events are stored by [`insert_new`](Self::insert_new). Streams
+    /// without events may be left out. Called only if the driver
+    /// [`STORES_BLINDLY`](Self::STORES_BLINDLY).
     ///
     /// # Errors
     ///
@@ -91,8 +95,8 @@ pub trait Driver: Send + Sized + 'static {
     fn heads(
         &mut self,
         _streams: &[&StreamId],
-    ) -> impl Future<Output = Result<Option<HashMap<StreamId, Version>>>> + Send {
-        std::future::ready(Ok(None))
+    ) -> impl Future<Output = Result<HashMap<StreamId, Version>>> + Send {
+        std::future::ready(Ok(HashMap::new()))
     }
 
     /// As [`insert`](Self::insert), unless an id of the plan is stored already: then it returns

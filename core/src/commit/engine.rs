@@ -212,6 +212,9 @@ impl<D: Driver> Engine<D> {
         }
         match outcome {
             Ok(()) => {
+                if plans.iter().any(Plan::has_repetition) {
+                    self.careful_for = AFTER_A_REPETITION;
+                }
                 self.feed.committed(from, plans.iter().flat_map(|plan| &plan.rows).cloned());
                 for (batch, plan) in batches.into_iter().zip(plans) {
                     batch.answer(plan);
@@ -219,7 +222,6 @@ impl<D: Driver> Engine<D> {
                 Vec::new()
             }
             Err(Failure::Work(_)) if has_repeated => {
-                self.careful_for = AFTER_A_REPETITION;
                 vec![batches.into_iter().flat_map(Batch::into_pending).collect()]
             }
             // A lock that another writer holds is not caused by an append.
@@ -275,7 +277,7 @@ impl<D: Driver> Engine<D> {
         let mut head = begin.await.map_err(Failure::Begin)?;
         attempt.from = head.cursor;
         // A group that is tried again may be stored already, in part.
-        let is_careful = load.is_none() || self.careful_for > 0;
+        let is_careful = !D::STORES_BLINDLY || load.is_none() || self.careful_for > 0;
         self.careful_for = self.careful_for.saturating_sub(1);
         // More appends arrive during the transaction, so the time in which callers prepare their
         // next append is used.
@@ -342,9 +344,7 @@ impl<D: Driver> Engine<D> {
         if !needs.boundaries.is_empty() {
             return Ok(Blind::Undecided);
         }
-        let Some(streams) = self.driver.heads(&needs.streams).await? else {
-            return Ok(Blind::Undecided);
-        };
+        let streams = self.driver.heads(&needs.streams).await?;
         let facts = Facts { streams, ..Facts::default() };
         let plan = group.decide(&facts, head, Timestamp::now());
         // What looks like a conflict may be a repetition.

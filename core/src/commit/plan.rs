@@ -18,6 +18,13 @@ pub struct Plan {
     pub head: LogHead,
 }
 
+impl Plan {
+    /// Whether an append is stored already.
+    pub(super) fn has_repetition(&self) -> bool {
+        self.outcomes.iter().flatten().any(|appended| appended.duplicate)
+    }
+}
+
 /// The end of one stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamHead {

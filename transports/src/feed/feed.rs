@@ -198,8 +198,8 @@ impl Feed {
     /// what they say, so a right that is written in another way may count as a wider one.
     ///
     /// A page or a poll is answered with 503 `rights-pending` or 410 `rights-changed`
-    /// instead, a poll also if it comes up to a minute after the one before. Requests that
-    /// come later are answered when the [projection](Reauthorization::after) has passed the
+    /// instead. So is a client that returns up to a minute after its last poll or stream
+    /// with a cursor that may have passed what was hidden. Other requests are answered when the [projection](Reauthorization::after) has passed the
     /// event; after five seconds with 503 `rights-pending`.
     ///
     /// Rights without a principal are not concerned. Replaces an earlier call.

@@ -1,6 +1,6 @@
 use std::future::ready;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
@@ -273,18 +273,18 @@ async fn wider_rights_between_two_polls_tell_the_client_to_load_again() {
     until_live(&mut frames).await;
     process.has_role("ann", "admin").await;
     end(frames).await.loads_again();
-    // It is told once.
-    let mut again = open(&process, "ann", transport, own).await;
+    // Loaded again, it goes on.
+    let mut again = open(&process, "ann", transport, Cursor::START).await;
+    until(&mut again, own).await;
     let next = process.order("bob").await;
     until(&mut again, next).await;
 }
 
-/// A user whose rights become wider when a test says so, and whose changes are followed when it
-/// says so.
+/// A user whose rights change when a test says so, and whose changes are followed when it says so.
 struct Ann {
     hub: downlink::Hub,
     router: axum::Router,
-    is_wide: Arc<AtomicBool>,
+    rights: Arc<Mutex<Filter>>,
     /// Whether no change is followed at present.
     is_held: Arc<AtomicBool>,
 }
@@ -292,13 +292,11 @@ struct Ann {
 impl Ann {
     async fn new() -> Self {
         let hub = downlink::memory::hub().await.unwrap();
-        let is_wide = Arc::new(AtomicBool::new(false));
+        let rights = Arc::new(Mutex::new(Filter::types(["Open"])));
         let authorizer = {
-            let is_wide = Arc::clone(&is_wide);
+            let rights = Arc::clone(&rights);
             move |_: &Parts| {
-                let open = Filter::types(["Open"]);
-                let is_wide = is_wide.load(Ordering::SeqCst);
-                let filter = if is_wide { Filter::everything() } else { open };
+                let filter = rights.lock().unwrap().clone();
                 ready(Ok(Rights::to(filter).with_principal(User::new("ann"))))
             }
         };
@@ -315,7 +313,7 @@ impl Ann {
         let changes = Filter::types(["RoleChanged"]);
         let feed = Feed::new(&hub).with_authorizer(authorizer);
         let feed = feed.with_reauthorization(Reauthorization::on(changes, principals));
-        Self { router: feed.router(), hub, is_wide, is_held }
+        Self { router: feed.router(), hub, rights, is_held }
     }
 
     async fn append(&self, name: &str) -> Cursor {
@@ -324,8 +322,38 @@ impl Ann {
         appended.unwrap().cursor
     }
 
+    fn may_see(&self, filter: Filter) {
+        *self.rights.lock().unwrap() = filter;
+    }
+
     fn widen(&self) {
-        self.is_wide.store(true, Ordering::SeqCst);
+        self.may_see(Filter::everything());
+    }
+
+    /// A stream from the beginning that was read up to this event.
+    async fn stream_up_to(&self, cursor: Cursor) -> axum::body::BodyDataStream {
+        let stream = self.get("text/event-stream", "after=0".into()).await;
+        let mut body = stream.into_body().into_data_stream();
+        self.has_read(&mut body, cursor).await;
+        body
+    }
+
+    async fn has_read(&self, body: &mut axum::body::BodyDataStream, cursor: Cursor) {
+        let mut text = String::new();
+        while !text.contains(&format!("id: {cursor}")) {
+            let next = soon("an event", body.next()).await;
+            text.push_str(std::str::from_utf8(&next.unwrap().unwrap()).unwrap());
+        }
+    }
+
+    /// Waits until the number of open subscriptions is at most this.
+    async fn until_open(&self, count: u64) {
+        soon("the streams to end", async {
+            while self.hub.stats().open_subscriptions > count {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
     }
 
     fn hold(&self, is_held: bool) {
@@ -394,29 +422,73 @@ async fn wider_rights_whose_event_is_read_late_tell_the_client_to_load_again() {
 async fn a_stream_that_ends_beyond_a_change_of_rights_is_told_of_it() {
     let ann = Ann::new().await;
     ann.append("Hidden").await;
-    ann.append("Open").await;
-    let stream = ann.get("text/event-stream", "after=0".into()).await;
-    let idle = ann.hub.stats().open_subscriptions - 1;
+    let first = ann.append("Open").await;
+    drop(ann.stream_up_to(first).await);
+    // The one that follows changes.
+    ann.until_open(1).await;
     ann.hold(true);
+    let mut stream = ann.stream_up_to(first).await;
     ann.widen();
     ann.append("RoleChanged").await;
     let seen = ann.append("Open").await;
-    let mut body = stream.into_body().into_data_stream();
-    let mut text = String::new();
-    while !text.contains(&format!("id: {seen}")) {
-        let next = soon("an event after the change", body.next()).await;
-        text.push_str(std::str::from_utf8(&next.unwrap().unwrap()).unwrap());
-    }
-    drop(body);
-    soon("the stream to end", async {
-        while ann.hub.stats().open_subscriptions > idle {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    ann.has_read(&mut stream, seen).await;
+    drop(stream);
+    ann.until_open(1).await;
     ann.hold(false);
     ann.has_followed().await;
     assert_eq!(ann.poll(seen, 0).await, StatusCode::GONE, "what was hidden is missed");
+}
+
+/// A client is told to go on if its rights have become narrower. They may be wider when it is back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_is_away_between_two_changes_is_told_of_the_second() {
+    let ann = Ann::new().await;
+    ann.append("Hidden").await;
+    let seen = ann.append("Open").await;
+    let mut stream = ann.stream_up_to(seen).await;
+    ann.may_see(Filter::nothing());
+    ann.append("RoleChanged").await;
+    while soon("a stream whose rights changed to end", stream.next()).await.is_some() {}
+    drop(stream);
+    ann.until_open(1).await;
+    ann.widen();
+    ann.has_followed().await;
+    assert_eq!(ann.poll(seen, 0).await, StatusCode::GONE, "what was hidden is missed");
+}
+
+/// Another client of the user may be back first.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_stream_that_was_cut_is_told_of_wider_rights() {
+    let ann = Ann::new().await;
+    ann.append("Hidden").await;
+    let seen = ann.append("Open").await;
+    drop(ann.stream_up_to(seen).await);
+    ann.until_open(1).await;
+    let other = ann.append("Open").await;
+    assert_eq!(ann.poll(other, 0).await, StatusCode::OK);
+    ann.widen();
+    ann.has_followed().await;
+    assert_eq!(ann.poll(other, 0).await, StatusCode::GONE, "what was hidden is missed");
+    assert_eq!(ann.poll(seen, 0).await, StatusCode::GONE, "what was hidden is missed");
+}
+
+/// The answer that says so may be lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_is_told_of_wider_rights_until_it_loads_again() {
+    let ann = Ann::new().await;
+    ann.append("Hidden").await;
+    let seen = ann.append("Open").await;
+    let mut stream = ann.stream_up_to(seen).await;
+    ann.widen();
+    ann.append("RoleChanged").await;
+    while soon("a stream whose rights changed to end", stream.next()).await.is_some() {}
+    drop(stream);
+    ann.until_open(1).await;
+    for _ in 0..3 {
+        assert_eq!(ann.poll(seen, 0).await, StatusCode::GONE, "what was hidden is missed");
+    }
+    let head = ann.hub.head().await.unwrap();
+    assert_eq!(ann.poll(head, 0).await, StatusCode::OK, "told, although it has loaded again");
 }
 
 /// Polls of one user are told apart by their cursors.

@@ -184,6 +184,8 @@ impl<const BLOCKING: bool> Driver for Scripted<BLOCKING> {
     const BLOCKING: bool = BLOCKING;
     const LINGER: Linger = if BLOCKING { Linger::InTransaction } else { Linger::BeforeBegin };
 
+    const STORES_BLINDLY: bool = !BLOCKING;
+
     async fn begin(&mut self, _: Instant) -> Result<LogHead> {
         self.pass().await;
         self.step(DriverStep::Begin).await?;
@@ -233,18 +235,11 @@ impl<const BLOCKING: bool> Driver for Scripted<BLOCKING> {
         Ok(())
     }
 
-    /// Of the two, the driver that does not block can store events without a look at their ids.
-    async fn heads(
-        &mut self,
-        streams: &[&StreamId],
-    ) -> Result<Option<HashMap<StreamId, Version>>> {
-        if BLOCKING {
-            return Ok(None);
-        }
+    async fn heads(&mut self, streams: &[&StreamId]) -> Result<HashMap<StreamId, Version>> {
         self.step(DriverStep::Facts).await?;
         let state = self.script.state();
         let known = state.events.iter().filter(|event| streams.contains(&event.stream()));
-        Ok(Some(known.map(|event| (event.stream().clone(), event.version())).collect()))
+        Ok(known.map(|event| (event.stream().clone(), event.version())).collect())
     }
 
     async fn insert_new(&mut self, plan: &Plan) -> Result<bool> {

@@ -5,17 +5,21 @@ use std::time::Duration;
 use downlink::{Filter, Position};
 use tokio::time::Instant;
 
+use super::narrower::is_within;
 use super::registry::Registration;
 use downlink::live::Principal;
 
 /// How long a poll is expected back.
 const RETURN_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// How many polls are expected back. Beyond, a client is not told of wider rights.
-const MAX_EXPECTED: usize = 4_096;
+/// How many clients are expected back. Beyond, one is not told of wider rights.
+const MAX_EXPECTED: usize = 16_384;
 
-/// How many of one principal, so that none takes the place of all others.
+/// How many of one principal. The oldest make room.
 const MAX_OF_PRINCIPAL: usize = 64;
+
+/// How often what is no longer expected is searched for if there is no room.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Polls that were answered and streams that ended, until their clients are back: what changes
 /// in between concerns them as if they had stayed.
@@ -24,8 +28,10 @@ pub(super) struct Lingering(Mutex<State>);
 
 #[derive(Default)]
 struct State {
+    /// The oldest first.
     expected: HashMap<Principal, Vec<Answered>>,
     count: usize,
+    swept: Option<Instant>,
 }
 
 /// What was answered or ended, and the rights of then.
@@ -39,10 +45,14 @@ pub(super) struct Answered {
     since: Instant,
 }
 
-/// How a client was here before.
-pub(super) struct Before {
-    pub(super) filter: Filter,
-    pub(super) has_changed: bool,
+/// What the rights of a client are, compared with those of when it was here before.
+pub(super) enum Return {
+    /// It was not, or nothing has become visible.
+    Known,
+    /// They have changed, and something may be visible that was hidden.
+    Wider,
+    /// The same, but no change is known. This was visible before.
+    Ahead(Filter),
 }
 
 impl Answered {
@@ -75,44 +85,72 @@ impl Answered {
     fn has_changed_for(&self, cursor: Position) -> bool {
         self.registration.changed_at().is_some_and(|at| cursor < at || cursor <= self.sent)
     }
+
+    fn compare(&self, filter: &Filter, cursor: Position) -> Return {
+        if is_within(filter, &self.filter) {
+            Return::Known
+        } else if self.has_changed_for(cursor) {
+            Return::Wider
+        } else if self.registration.has_changed() {
+            // After what its client has, which so is another one.
+            Return::Known
+        } else {
+            Return::Ahead(self.filter.clone())
+        }
+    }
 }
 
 impl Lingering {
     pub(super) fn expect(&self, answered: Answered) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.count >= MAX_EXPECTED {
-            state.forget_all_old();
+        state.make_room();
+        let is_full = state.count >= MAX_EXPECTED;
+        let State { expected, count, .. } = &mut *state;
+        let own = expected.entry(answered.registration.principal().clone()).or_default();
+        if !own.is_empty() && (is_full || own.len() >= MAX_OF_PRINCIPAL) {
+            own.remove(0);
+            *count -= 1;
+        } else if is_full {
+            expected.remove(answered.registration.principal());
+            return;
         }
-        let principal = answered.registration.principal().clone();
-        state.forget_old(&principal);
-        let own = state.expected.get(&principal).map_or(0, Vec::len);
-        if state.count < MAX_EXPECTED && own < MAX_OF_PRINCIPAL {
-            state.expected.entry(principal).or_default().push(answered);
-            state.count += 1;
-        }
+        own.push(answered);
+        *count += 1;
     }
 
-    /// What is expected back of this principal and may be what has come back with this cursor:
-    /// first of all the poll that was answered with it, then what ended before its rights
-    /// changed. A stream of those stays expected, because the client may be another one.
-    pub(super) fn returned(&self, principal: &Principal, cursor: Position) -> Option<Before> {
+    /// Compares the rights of a client that has come back with this cursor with those of
+    /// everything that may have been its own: if there is a poll that was answered with it, and
+    /// since then nothing has changed, with that poll, which is then no longer expected. The
+    /// others stay expected, because the client may be another one, or the answer may be lost.
+    pub(super) fn returned(
+        &self,
+        principal: &Principal,
+        cursor: Position,
+        filter: &Filter,
+    ) -> Return {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.forget_old(principal);
-        let expected = state.expected.get_mut(principal)?;
-        let fits = |one: &Answered| (one.is_of(cursor), one.has_changed_for(cursor));
-        let candidates = (0..expected.len()).filter(|&index| expected[index].may_be_of(cursor));
-        let best = candidates.max_by_key(|&index| fits(&expected[index]))?;
-        let (is_certain, has_changed) = fits(&expected[best]);
-        if has_changed && !is_certain {
-            return Some(Before { filter: expected[best].filter.clone(), has_changed });
+        let Some(expected) = state.expected.get_mut(principal) else { return Return::Known };
+        let is_own = |one: &Answered| one.is_of(cursor) && !one.registration.has_changed();
+        if let Some(own) = expected.iter().position(is_own) {
+            let own = expected.remove(own);
+            if expected.is_empty() {
+                state.expected.remove(principal);
+            }
+            state.count -= 1;
+            drop(state);
+            return own.compare(filter, cursor);
         }
-        let answered = expected.swap_remove(best);
-        if expected.is_empty() {
-            state.expected.remove(principal);
+        let candidates = expected.iter().filter(|one| one.may_be_of(cursor));
+        let mut found = Return::Known;
+        for compared in candidates.map(|one| one.compare(filter, cursor)) {
+            match compared {
+                Return::Wider => return Return::Wider,
+                Return::Ahead(before) => found = Return::Ahead(before),
+                Return::Known => {}
+            }
         }
-        state.count -= 1;
-        drop(state);
-        Some(Before { filter: answered.filter, has_changed })
+        found
     }
 }
 
@@ -127,7 +165,12 @@ impl State {
         }
     }
 
-    fn forget_all_old(&mut self) {
+    fn make_room(&mut self) {
+        let is_swept = self.swept.is_some_and(|swept| swept.elapsed() < SWEEP_INTERVAL);
+        if self.count < MAX_EXPECTED || is_swept {
+            return;
+        }
+        self.swept = Some(Instant::now());
         self.expected.retain(|_, polls| {
             polls.retain(Answered::is_recent);
             !polls.is_empty()

@@ -9,7 +9,7 @@ use http::request::Parts;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::lingering::Answered;
+use super::lingering::{Answered, Return};
 use super::narrower::is_within;
 use super::registry::Registration;
 use super::{pending, wider};
@@ -42,8 +42,12 @@ struct Watched {
     filter: Mutex<Filter>,
     /// Whether the authorizer knows of wider rights before their event was read.
     is_ahead: AtomicBool,
-    /// The cursor of the answer, if it is a page.
+    /// The cursor with which the client returns, if it is known.
     cursor: OnceLock<Cursor>,
+    /// Whether the request was refused. What it came back from is still expected then.
+    is_refused: AtomicBool,
+    /// Whether the client was told to load again.
+    is_told: AtomicBool,
 }
 
 impl RightsWatch {
@@ -60,8 +64,16 @@ impl RightsWatch {
     ) -> Self {
         let (feed, request) = (Arc::clone(feed), detached(parts));
         let filter = Mutex::new(rights.filter().clone());
-        let (is_ahead, cursor) = (AtomicBool::new(false), OnceLock::new());
-        Self(Some(Box::new(Watched { registration, feed, request, filter, is_ahead, cursor })))
+        Self(Some(Box::new(Watched {
+            registration,
+            feed,
+            request,
+            filter,
+            is_ahead: AtomicBool::new(false),
+            cursor: OnceLock::new(),
+            is_refused: AtomicBool::new(false),
+            is_told: AtomicBool::new(false),
+        })))
     }
 
     pub(in crate::feed) fn have_changed(&self) -> bool {
@@ -91,7 +103,12 @@ impl RightsWatch {
             return Ok(());
         }
         watched.check_return(cursor.position())?;
-        watched.check_log().await
+        let checked = watched.check_log().await;
+        if checked.is_err() {
+            // The client may be back with this cursor, if it misses the answer.
+            let _first = watched.cursor.set(cursor);
+        }
+        checked
     }
 
     /// Refuses to answer with a page if wider rights came before it, and else keeps its cursor.
@@ -105,13 +122,15 @@ impl RightsWatch {
     /// How the rights have changed. Unknown counts as wider, so that nothing is missed.
     pub(in crate::feed) async fn change(&self) -> RightsChange {
         let Some(watched) = &self.0 else { return RightsChange::Narrower };
-        match timeout(DECISION_TIMEOUT, watched.rights()).await {
+        let change = match timeout(DECISION_TIMEOUT, watched.rights()).await {
             Ok(Ok(rights)) if is_within(rights.filter(), &watched.filter()) => {
                 RightsChange::Narrower
             }
             Ok(Err(problem)) if is_refusal(&problem) => RightsChange::Narrower,
             _ => RightsChange::Wider,
-        }
+        };
+        watched.is_told.store(change == RightsChange::Wider, Ordering::SeqCst);
+        change
     }
 
     /// The problem of a page or a poll whose rights have changed.
@@ -123,18 +142,19 @@ impl RightsWatch {
     }
 }
 
-/// Watches on until the client of what ends now is back. A client whose rights have changed was
-/// told.
+/// Watches on until the client of what ends now is back. If its rights have changed, it stays
+/// expected with those that it had: it may not have heard that it is to load again, and if it was
+/// told to go on, they may have become wider when it is back.
 impl Drop for RightsWatch {
     fn drop(&mut self) {
-        let Some(watched) = self.0.take().filter(|watched| !watched.registration.has_changed())
-        else {
-            return;
-        };
+        let is_expected = |watched: &Box<Watched>| !watched.is_refused.load(Ordering::SeqCst);
+        let Some(watched) = self.0.take().filter(is_expected) else { return };
         let filter = watched.filter().clone();
-        let Watched { registration, feed, cursor, .. } = *watched;
+        let Watched { registration, feed, cursor, is_told, .. } = *watched;
         let answered = match cursor.get() {
             Some(cursor) => Answered::page(registration, filter, cursor.position()),
+            // Only what is before the change tells one that has loaded again from the others.
+            None if is_told.into_inner() => Answered::stream(registration, filter, Position::ZERO),
             None => Answered::stream(registration, filter, feed.hub.cached_head().position()),
         };
         if let Some(reauthorizer) = &feed.reauthorizer {
@@ -154,23 +174,23 @@ impl Watched {
     /// first. Then what both allow counts as the rights, until the change is read.
     fn check_return(&self, cursor: Position) -> Result<(), Problem> {
         let Some(reauthorizer) = &self.feed.reauthorizer else { return Ok(()) };
-        let lingering = &reauthorizer.0.lingering;
-        let Some(before) = lingering.returned(self.registration.principal(), cursor) else {
-            return Ok(());
-        };
+        let principal = self.registration.principal();
         let mut filter = self.filter();
-        if is_within(&filter, &before.filter) {
-            return Ok(());
+        match reauthorizer.0.lingering.returned(principal, cursor, &filter) {
+            Return::Known => {}
+            Return::Wider => {
+                self.is_refused.store(true, Ordering::SeqCst);
+                return Err(wider());
+            }
+            Return::Ahead(before) => {
+                *filter = if is_within(&before, &filter) {
+                    before
+                } else {
+                    filter.clone().and(&before).map_err(|_| wider())?
+                };
+                self.is_ahead.store(true, Ordering::SeqCst);
+            }
         }
-        if before.has_changed {
-            return Err(wider());
-        }
-        *filter = if is_within(&before.filter, &filter) {
-            before.filter
-        } else {
-            filter.clone().and(&before.filter).map_err(|_| wider())?
-        };
-        self.is_ahead.store(true, Ordering::SeqCst);
         Ok(())
     }
 
