@@ -147,8 +147,10 @@ impl RightsWatch {
 /// told to go on, they may have become wider when it is back.
 impl Drop for RightsWatch {
     fn drop(&mut self) {
-        let is_expected = |watched: &Box<Watched>| !watched.is_refused.load(Ordering::SeqCst);
-        let Some(watched) = self.0.take().filter(is_expected) else { return };
+        let Some(watched) = self.0.take() else { return };
+        if watched.is_refused.load(Ordering::SeqCst) {
+            return;
+        }
         let filter = watched.filter().clone();
         let Watched { registration, feed, cursor, is_told, .. } = *watched;
         let answered = match cursor.get() {
