@@ -38,7 +38,7 @@ impl StreamHeads {
         }
     }
 
-    /// Looks up everything again, also what somebody has changed by hand.
+    /// Looks up everything again, also what was changed by hand.
     pub(crate) fn forget(&mut self) {
         self.known.clear();
         self.written.clear();
