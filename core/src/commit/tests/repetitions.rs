@@ -46,9 +46,11 @@ async fn a_repetition_that_looks_like_a_conflict_is_recognized() {
     let event = NewEvent::json("A", "{}").unwrap();
     let append = |event| Append::to("flight-UA1545", Expected::NoStream, [event]).unwrap();
     let stored = bench.submit(append(event.clone())).await.expect("an append");
-    let again = bench.submit(append(event)).await.expect("the outcome of the first call");
+    // Beside an append that is stored.
+    let outcomes = in_time(bench.commit_together([one("B"), append(event)])).await;
+    let again = outcomes[1].as_ref().expect("the outcome of the first call");
     assert_eq!((again.cursor, again.duplicate), (stored.cursor, true));
     let other = bench.submit(append(NewEvent::json("A", "{}").unwrap())).await.unwrap_err();
     assert_eq!(other.kind(), ErrorKind::Conflict);
-    assert_eq!(bench.stored(), ["A"]);
+    assert_eq!(bench.stored(), ["A", "First", "B"]);
 }
