@@ -117,3 +117,11 @@ export async function server(world, file = join(world.folder, 'log.db')) {
 export async function flightdeck(world, file = join(world.folder, 'log.db')) {
   return new Program('flightdeck', world, await freePort(), ['--db', file], '/api/feed');
 }
+
+/** From the first departure of the recorded day until the evening, when its flights become rare. */
+const BUSY_DAY = 17 * 3_600_000;
+
+/** FlightDeck with this file, started with a replay that does not run out of events while the scenario lasts. */
+export async function replaying(world, file) {
+  return (await flightdeck(world, file)).start('--speed', String(Math.floor(BUSY_DAY / world.milliseconds)));
+}

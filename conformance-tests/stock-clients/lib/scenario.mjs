@@ -11,8 +11,8 @@ export const { DOWNLINK_TARGET: target, CHROMIUM: chromium, PAGE_TESTS: work } =
 /**
  * Runs one scenario and prints its line: `ok what (figures)`, or what failed and where to look.
  *
- * @param body takes `{ folder, defer }`: an empty folder, and a function that registers a cleanup
- *             for the end, however the scenario ends; returns the figures
+ * @param body takes `{ folder, defer, milliseconds }`: an empty folder, a function that registers a cleanup
+ *             for the end, however the scenario ends, and how long it may take; returns the figures
  * @param milliseconds how long it may take
  */
 export async function scenario(what, body, milliseconds = DEADLINE) {
@@ -23,7 +23,7 @@ export async function scenario(what, body, milliseconds = DEADLINE) {
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
   process.exitCode = 1;
   try {
-    const figures = await Promise.race([body({ folder, defer: (end) => undo.push(end) }), deadline(milliseconds)]);
+    const figures = await Promise.race([body({ folder, defer: (end) => undo.push(end), milliseconds }), deadline(milliseconds)]);
     console.log(`ok ${what} (${figures})`);
     process.exitCode = 0;
   } catch (error) {

@@ -2,13 +2,13 @@ import { join } from 'node:path';
 
 import { browser } from '../lib/browser.mjs';
 import { Flightdeck, pauseReplay } from '../lib/flightdeck.mjs';
-import { flightdeck } from '../lib/program.mjs';
+import { flightdeck, replaying } from '../lib/program.mjs';
 import { expect, scenario, until } from '../lib/scenario.mjs';
 import { backUp, restore } from '../lib/older-copy.mjs';
 
 await scenario("FlightDeck's page shows that its log was replaced, and starts again", async (world) => {
   const file = join(world.folder, 'log.db');
-  const program = await (await flightdeck(world, file)).start('--speed', '600');
+  const program = await replaying(world, file);
   const deck = await Flightdeck.visit(await browser(world), program.origin);
   const codes = [];
   await deck.advance(100);

@@ -1,11 +1,11 @@
 import { browser } from '../lib/browser.mjs';
 import { Flightdeck, pauseReplay } from '../lib/flightdeck.mjs';
 import { nginx } from '../lib/nginx.mjs';
-import { flightdeck } from '../lib/program.mjs';
+import { replaying } from '../lib/program.mjs';
 import { expect, scenario } from '../lib/scenario.mjs';
 
 await scenario("FlightDeck's page survives kill -9 of its server, also behind a default nginx", async (world) => {
-  const program = await (await flightdeck(world)).start('--speed', '600');
+  const program = await replaying(world);
   const context = await browser(world);
   const direct = await Flightdeck.visit(context, program.origin);
   const behind = await Flightdeck.visit(context, await nginx(world, program.origin));

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 
 import { browser } from '../../../../conformance-tests/stock-clients/lib/browser.mjs';
 import { Flightdeck, pauseReplay, resumeReplay } from '../../../../conformance-tests/stock-clients/lib/flightdeck.mjs';
-import { flightdeck } from '../../../../conformance-tests/stock-clients/lib/program.mjs';
+import { replaying } from '../../../../conformance-tests/stock-clients/lib/program.mjs';
 import { expect, scenario } from '../../../../conformance-tests/stock-clients/lib/scenario.mjs';
 
 const AXE = readFileSync(new URL('../../page/node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
@@ -16,7 +16,7 @@ const LOOKS = [
 ];
 
 await scenario('the page can be used by everyone: axe finds nothing, and a phone has room for it', async (world) => {
-  const program = await (await flightdeck(world)).start('--speed', '1200');
+  const program = await replaying(world);
   const opened = (await browser(world)).browser();
   let passes = 0;
   for (const [name, look] of LOOKS) {

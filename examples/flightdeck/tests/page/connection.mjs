@@ -1,10 +1,10 @@
 import { browser } from '../../../../conformance-tests/stock-clients/lib/browser.mjs';
 import { Flightdeck, pauseReplay } from '../../../../conformance-tests/stock-clients/lib/flightdeck.mjs';
-import { flightdeck } from '../../../../conformance-tests/stock-clients/lib/program.mjs';
+import { replaying } from '../../../../conformance-tests/stock-clients/lib/program.mjs';
 import { scenario } from '../../../../conformance-tests/stock-clients/lib/scenario.mjs';
 
 await scenario('a page disconnects, resumes, and notices the end of the program', async (world) => {
-  const program = await (await flightdeck(world)).start('--speed', '600');
+  const program = await replaying(world);
   const deck = await Flightdeck.visit(await browser(world), program.origin);
   const before = await deck.advance(50);
   await deck.page.getByRole('button', { name: 'Disconnect' }).click();

@@ -1,7 +1,7 @@
 import { browser } from '../../../../conformance-tests/stock-clients/lib/browser.mjs';
 import { Cutter } from '../../../../conformance-tests/stock-clients/lib/cutter.mjs';
 import { Flightdeck, pauseReplay } from '../../../../conformance-tests/stock-clients/lib/flightdeck.mjs';
-import { flightdeck } from '../../../../conformance-tests/stock-clients/lib/program.mjs';
+import { replaying } from '../../../../conformance-tests/stock-clients/lib/program.mjs';
 import { expect, pause, scenario } from '../../../../conformance-tests/stock-clients/lib/scenario.mjs';
 import { BoardAnswers } from './lib/board-answers.mjs';
 
@@ -13,7 +13,7 @@ const SAMPLES = 10;
 
 await scenario(`the board equals the answer at its cursor under random cuts, seed ${SEED}`, async (world) => {
   const random = generator(SEED);
-  const program = await (await flightdeck(world)).start('--speed', '600');
+  const program = await replaying(world);
   const cutter = await Cutter.between(world, program.origin, []);
   const answers = new BoardAnswers(program);
   world.defer(() => answers.end());

@@ -1,10 +1,10 @@
 import { browser } from '../../../../conformance-tests/stock-clients/lib/browser.mjs';
 import { Flightdeck, pauseReplay } from '../../../../conformance-tests/stock-clients/lib/flightdeck.mjs';
-import { flightdeck } from '../../../../conformance-tests/stock-clients/lib/program.mjs';
+import { replaying } from '../../../../conformance-tests/stock-clients/lib/program.mjs';
 import { expect, scenario } from '../../../../conformance-tests/stock-clients/lib/scenario.mjs';
 
 await scenario('a visitor changes a flight, and every page shows it', async (world) => {
-  const program = await (await flightdeck(world)).start('--speed', '600');
+  const program = await replaying(world);
   const context = await browser(world);
   const visitor = await Flightdeck.visit(context, program.origin);
   const other = await Flightdeck.visit(context, program.origin);

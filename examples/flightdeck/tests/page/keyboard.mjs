@@ -1,10 +1,10 @@
 import { browser } from '../../../../conformance-tests/stock-clients/lib/browser.mjs';
 import { Flightdeck, pauseReplay } from '../../../../conformance-tests/stock-clients/lib/flightdeck.mjs';
-import { flightdeck } from '../../../../conformance-tests/stock-clients/lib/program.mjs';
+import { replaying } from '../../../../conformance-tests/stock-clients/lib/program.mjs';
 import { expect, scenario, until } from '../../../../conformance-tests/stock-clients/lib/scenario.mjs';
 
 await scenario('a visitor without a mouse selects flights, and delays one', async (world) => {
-  const program = await (await flightdeck(world)).start('--speed', '600');
+  const program = await replaying(world);
   const deck = await Flightdeck.visit(await browser(world), program.origin);
   const { keyboard } = deck.page;
   await deck.advance(60);

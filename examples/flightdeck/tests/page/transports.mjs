@@ -1,12 +1,12 @@
 import { browser } from '../../../../conformance-tests/stock-clients/lib/browser.mjs';
 import { Flightdeck, pauseReplay } from '../../../../conformance-tests/stock-clients/lib/flightdeck.mjs';
-import { flightdeck } from '../../../../conformance-tests/stock-clients/lib/program.mjs';
+import { replaying } from '../../../../conformance-tests/stock-clients/lib/program.mjs';
 import { expect, scenario } from '../../../../conformance-tests/stock-clients/lib/scenario.mjs';
 
 const BUTTONS = { 'long-poll': 'Long-poll', sse: 'SSE', websocket: 'WebSocket' };
 
 await scenario('a page switches its transport, and every transport reconnects', async (world) => {
-  const program = await (await flightdeck(world)).start('--speed', '600');
+  const program = await replaying(world);
   const context = await browser(world);
   const deck = await Flightdeck.visit(context, program.origin);
   const opened = connections(deck.page);
