@@ -5,6 +5,7 @@ use futures::FutureExt;
 use tracing::{error, warn};
 
 use super::batch::{Batch, PendingAppend, decide_and_insert};
+use super::expectation::Expectation;
 use super::hidden_rows::HiddenRows;
 use super::queue::{Load, Next, Queue};
 use super::{
@@ -33,8 +34,7 @@ pub(super) struct Engine<D: Driver> {
     pub(super) queue: Arc<Queue<D>>,
     pub(super) feed: Arc<CommitFeed>,
     pub(super) options: WriterOptions,
-    /// How many appends the last transaction had.
-    last: usize,
+    expected: Expectation,
     /// For how many groups the ids of events are looked up before they are stored.
     careful_for: u32,
     /// When upkeep may delay waiting appends again.
@@ -97,7 +97,7 @@ impl<D: Driver> Engine<D> {
             queue,
             feed,
             options,
-            last: 0,
+            expected: Expectation::default(),
             careful_for: 0,
             upkeep_from: Instant::now(),
             has_failed_at_upkeep: false,
@@ -186,7 +186,7 @@ impl<D: Driver> Engine<D> {
         }
         let mut attempt = Attempt::of(first);
         let outcome = self.attempt(&mut attempt, Some(&mut load)).await;
-        self.last = load.appends;
+        self.expected.got(load.appends);
         // A failed group is divided until only the appends that cause the
         // failure fail.
         let mut left = self.resolve(attempt, outcome);
@@ -216,6 +216,7 @@ impl<D: Driver> Engine<D> {
                     self.careful_for = AFTER_A_REPETITION;
                 }
                 self.feed.committed(from, plans.iter().flat_map(|plan| &plan.rows).cloned());
+                self.expected.answered(self.queue.waiting());
                 for (batch, plan) in batches.into_iter().zip(plans) {
                     batch.answer(plan);
                 }
@@ -355,14 +356,16 @@ impl<D: Driver> Engine<D> {
         Ok(if is_stored { Blind::Stored(plan) } else { Blind::Repeated })
     }
 
-    /// Waits briefly if fewer appends have arrived than last time: callers that
-    /// were answered then are likely to append again soon. A single appender
-    /// never waits. Returns whether appends have arrived.
+    /// Waits briefly if fewer appends have arrived than are expected. Returns whether
+    /// appends have arrived.
     async fn wait_for_more(&mut self, load: &Load, deadline: Instant) -> bool {
-        if load.appends >= self.last || load.is_full() {
+        if load.appends >= self.expected.appends() || load.is_full() {
             return false;
         }
         self.queue.wait(1, Some(deadline)).await;
+        if Instant::now() >= deadline {
+            self.expected.is_late();
+        }
         self.queue.has_append()
     }
 }

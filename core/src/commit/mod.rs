@@ -37,6 +37,7 @@ mod batch;
 mod decision;
 mod driver;
 mod engine;
+mod expectation;
 mod facts;
 mod group;
 mod hidden_rows;

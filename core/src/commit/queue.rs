@@ -127,6 +127,12 @@ impl<D: Driver> Queue<D> {
         self.state().entries.is_empty()
     }
 
+    /// How many appends wait that the next transaction may have.
+    pub(super) fn waiting(&self) -> usize {
+        let is_append = |entry: &&Entry<D>| matches!(entry, Entry::Append(_));
+        self.state().entries.iter().take_while(is_append).count()
+    }
+
     /// Whether the queue refuses further entries.
     pub(super) fn is_closed(&self) -> bool {
         self.state().is_closed

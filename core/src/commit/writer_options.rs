@@ -54,9 +54,9 @@ impl WriterOptions {
         self
     }
 
-    /// If fewer appends have arrived than in the last transaction, the writer
-    /// waits up to this long for more: 300 µs by default, at most one day. A
-    /// single appender never waits.
+    /// If fewer appends have arrived than the last transaction had and waited
+    /// behind it, the writer waits up to this long for more: 300 µs by default,
+    /// at most one day. A single appender never waits.
     pub const fn with_linger(mut self, linger: Duration) -> Self {
         self.linger = at_most_a_day(linger);
         self

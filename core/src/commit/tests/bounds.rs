@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
+
 use super::bench::{Bench, NeverRead, one};
 use super::over_both_drivers;
 use super::scripted::Scripted;
@@ -21,6 +23,7 @@ over_both_drivers! {
     an_append_is_admitted_before_the_store_is_read_for_it
     an_answered_append_returns_its_permit
     a_lone_appender_never_waits
+    groups_that_take_turns_become_one
     groups_end_at_their_bound
 }
 
@@ -87,6 +90,19 @@ async fn a_lone_appender_never_waits<const BLOCKING: bool>() {
         bench.submit(one("A")).await.unwrap();
     }
     assert_eq!(bench.script.state().commits.len(), 10);
+}
+
+async fn groups_that_take_turns_become_one<const BLOCKING: bool>() {
+    let options = WriterOptions::new().with_linger(Duration::from_hours(1));
+    let bench = Bench::<BLOCKING>::with(options).await;
+    let first = bench.hold().await;
+    let mut others: Vec<_> = (0..3).map(|_| bench.submit(one("A"))).collect();
+    bench.script.release();
+    first.await.unwrap();
+    others.push(bench.submit(one("A")));
+    assert!(join_all(others).await.iter().all(Result::is_ok));
+    let sizes: Vec<_> = bench.script.state().commits.iter().map(Vec::len).collect();
+    assert_eq!(sizes, [1, 4]);
 }
 
 async fn groups_end_at_their_bound<const BLOCKING: bool>() {
