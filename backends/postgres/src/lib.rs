@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod bus;
+mod condition;
 mod connect_error;
 mod connection;
 mod driver;

@@ -5,11 +5,15 @@ use downlink::{Cursor, Error, EventId, Position, Result};
 use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
 
+use crate::condition::Condition;
 use crate::error::failed;
 use crate::page_builder::PageBuilder;
 use crate::row::{column, count_to_sql, end_of_log, event, position_from_sql, position_to_sql};
 use crate::sql::Statements;
 use crate::statement::Value;
+
+/// Over how many positions one page with a filter looks. If few of their events match, the page has few events.
+const LOOKED_AT: i64 = 16_384;
 
 /// The state of the log in the snapshot of a page.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,6 +22,8 @@ struct State {
     /// The event at the mark, or else the nearest one on the side that is not read.
     near: Option<Cursor>,
     oldest: Option<Position>,
+    /// The last event that was compared with the filter.
+    looked_at: Option<Cursor>,
 }
 
 /// Reads a page of the log with one statement.
@@ -32,13 +38,7 @@ pub(crate) async fn read(
         (None, Direction::Forward) => Position::ZERO,
         (None, Direction::Backward) => Position::MAX,
     };
-    let values = vec![
-        Value::Number(position_to_sql(from)),
-        Value::Number(count_to_sql(PageBuilder::rows(read))),
-        Value::Number(count_to_sql(PageBuilder::row_bytes(read))),
-    ];
-    let rows = sql.run(connection, sql.log(read.direction()), values).await;
-    let rows = rows.map_err(failed("read events"))?;
+    let rows = rows(connection, sql, read, from).await.map_err(failed("read events"))?;
     let mut rows = rows.iter();
     let state = rows.next().map(State::read).transpose()?.unwrap_or_default();
     state.verify(after)?;
@@ -46,7 +46,8 @@ pub(crate) async fn read(
     for row in rows {
         page.offer(event(row)?);
     }
-    let looked_at = page.last.map(|(last, _)| last);
+    let last = page.last.map(|(last, _)| last);
+    let looked_at = if page.is_full() { last } else { state.looked_at.or(last) };
     let up_to = looked_at.map_or(from, Cursor::position);
     let head = state.head.unwrap_or(Cursor::START);
     let more = match read.direction() {
@@ -55,6 +56,27 @@ pub(crate) async fn read(
     };
     let scanned = looked_at.or(state.near).unwrap_or(Cursor::START);
     Ok(Page { events: page.events, scanned, head, more, stream: None })
+}
+
+/// The state of the log, and events after it: all, or those that match the filter.
+async fn rows(
+    connection: &mut PgConnection,
+    sql: &Statements,
+    read: &ReadLog,
+    from: Position,
+) -> sqlx::Result<Vec<PgRow>> {
+    let mut values = vec![
+        Value::Number(position_to_sql(from)),
+        Value::Number(count_to_sql(read.limit())),
+        Value::Number(count_to_sql(read.max_bytes().max(1))),
+    ];
+    if read.filter().is_everything() || read.limit() == 0 {
+        return sql.run(connection, sql.log(read.direction()), values).await;
+    }
+    values.push(Value::Number(LOOKED_AT - 1));
+    let condition = Condition::of(read.filter(), values);
+    let text = sql.filtered_log(read.direction(), &condition.text);
+    sql.run(connection, &text, condition.values).await
 }
 
 impl State {
@@ -67,9 +89,15 @@ impl State {
             }
             None => None,
         };
-        let oldest = column::<Option<[u8; 8]>>(row, 9)?.map(i64::from_be_bytes);
-        let oldest = oldest.map(position_from_sql).transpose()?;
-        Ok(Self { head: end_of_log(row)?, near, oldest })
+        let positions = column::<Option<Vec<u8>>>(row, 9)?.unwrap_or_default();
+        let (oldest, positions) = take::<8>(&positions);
+        let (looked_at, positions) = take::<8>(positions);
+        let (id, _) = take::<16>(positions);
+        let position = |bytes| position_from_sql(i64::from_be_bytes(bytes));
+        let looked_at = looked_at.map(position).transpose()?;
+        let looked_at = looked_at.zip(id).map(|(at, id)| Cursor::of(at, EventId::from_bytes(id)));
+        let oldest = oldest.map(position).transpose()?;
+        Ok(Self { head: end_of_log(row)?, near, oldest, looked_at })
     }
 
     /// Refuses a mark that does not belong to this log.
@@ -85,5 +113,13 @@ impl State {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// The first bytes, if there are as many, and the rest.
+fn take<const N: usize>(bytes: &[u8]) -> (Option<[u8; N]>, &[u8]) {
+    match bytes.split_first_chunk() {
+        Some((first, rest)) => (Some(*first), rest),
+        None => (None, bytes),
     }
 }

@@ -1,10 +1,11 @@
+use downlink::store::ReadStream;
 use downlink::{Cursor, Event, Filter, Read, Version};
 
-/// How many events one page with a filter looks at. If few of them match, the
+/// How many events one page of a stream with a filter looks at. If few of them match, the
 /// page has few events.
 const SCANNED: usize = 2_000;
 
-/// How many bytes of events one page with a filter looks at.
+/// How many bytes of events one page of a stream with a filter looks at.
 const SCANNED_BYTES: usize = 4 << 20;
 
 /// The events of a page that is being read, and its bounds.
@@ -35,14 +36,14 @@ impl<'a> PageBuilder<'a> {
         }
     }
 
-    /// The most rows to request from the server.
-    pub(crate) fn rows<S>(read: &Read<S>) -> usize {
+    /// The most rows of a stream to request from the server.
+    pub(crate) fn rows(read: &ReadStream) -> usize {
         let limit = read.limit();
         if limit == 0 || read.filter().is_everything() { limit } else { SCANNED }
     }
 
-    /// The most bytes to request from the server.
-    pub(crate) fn row_bytes<S>(read: &Read<S>) -> usize {
+    /// The most bytes of a stream to request from the server.
+    pub(crate) fn row_bytes(read: &ReadStream) -> usize {
         let budget = read.max_bytes().max(1);
         if read.filter().is_everything() { budget } else { budget.max(SCANNED_BYTES) }
     }
@@ -62,6 +63,11 @@ impl<'a> PageBuilder<'a> {
             self.events.push(event);
         }
         self.last = Some(last);
-        self.is_full = self.events.len() >= self.max_events;
+        self.is_full = self.events.len() >= self.max_events || self.bytes >= self.max_bytes;
+    }
+
+    /// Whether it has no room for another event.
+    pub(crate) fn is_full(&self) -> bool {
+        self.is_full
     }
 }

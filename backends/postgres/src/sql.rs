@@ -144,6 +144,12 @@ ON CONFLICT (stream, name) DO UPDATE SET schema = excluded.schema, version = exc
         &self.log[index(direction)]
     }
 
+    /// A page of the log with the events that meet a condition: `$1` the mark, `$2` rows, `$3` bytes, `$4` how
+    /// many positions beyond the first event to look at. The condition's parameters come after these.
+    pub(crate) fn filtered_log(&self, direction: Direction, condition: &str) -> Text {
+        filtered_log(&self.schema, direction, condition)
+    }
+
     /// A page of a stream: `$1` its name, `$2` the mark, `$3` rows, `$4` bytes.
     pub(crate) fn stream(&self, direction: Direction) -> &Text {
         &self.stream[index(direction)]
@@ -411,21 +417,69 @@ fn all_moved(schema: &str) -> Text {
 /// `version` and `metadata` the position and the id of the event at or next to the mark, in
 /// `payload` the position at the beginning of the log.
 fn log(schema: &str, direction: Direction) -> Text {
-    let (beyond, near) = match direction {
-        Direction::Forward => ("position > $1", "position <= $1 ORDER BY position DESC"),
-        Direction::Backward => ("position < $1", "position >= $1 ORDER BY position"),
+    let state = log_state(schema, direction, "int8send(o.position)");
+    let beyond = match direction {
+        Direction::Forward => "position > $1",
+        Direction::Backward => "position < $1",
     };
-    let state = format!(
+    page(schema, &state, &Range { key: "position", beyond, direction, bounds: [2, 3] })
+}
+
+fn log_state(schema: &str, direction: Direction, payload: &str) -> String {
+    let near = match direction {
+        Direction::Forward => "position <= $1 ORDER BY position DESC",
+        Direction::Backward => "position >= $1 ORDER BY position",
+    };
+    format!(
         r#"SELECT {first} AS position, h.id, NULL::text AS stream, n.position AS version,
     NULL::text AS type, h.position AS recorded_at, NULL::text AS content_type,
-    NULL::text[] AS tags, uuid_send(n.id) AS metadata, int8send(o.position) AS payload
+    NULL::text[] AS tags, uuid_send(n.id) AS metadata, {payload} AS payload
 FROM (VALUES (1)) AS one
 LEFT JOIN (SELECT position, id FROM "{schema}".events ORDER BY position DESC LIMIT 1) h ON true
 LEFT JOIN (SELECT position, id FROM "{schema}".events WHERE {near} LIMIT 1) n ON true
 LEFT JOIN (SELECT position FROM "{schema}".events ORDER BY position LIMIT 1) o ON true"#,
         first = before_all(direction)
-    );
-    page(schema, &state, &Range { key: "position", beyond, direction, bounds: [2, 3] })
+    )
+}
+
+/// A page of the log with the events that meet a condition. The first row is the same, and has in `payload`
+/// after the beginning of the log the position and the id of the last event that was looked at.
+///
+/// What is looked at is a range of positions, so that a condition that no event meets costs one scan of the
+/// range. It begins at the first event there is, since many positions may be missing. Twice `OFFSET 0` keeps the
+/// planner from something else: from the index of streams, in which a long stream is longer than the range, and
+/// from a join that scans all positions.
+fn filtered_log(schema: &str, direction: Direction, condition: &str) -> Text {
+    let (beyond, within, limit, order, back) = match direction {
+        Direction::Forward => ("position > $1", "<=", "+ $4", "position", "position DESC"),
+        Direction::Backward => ("position < $1", ">=", "- $4", "position DESC", "position"),
+    };
+    let looked_at = "int8send(l.position) || uuid_send(l.id)";
+    let payload = format!("int8send(o.position) || coalesce({looked_at}, '')");
+    let state = log_state(schema, direction, &payload);
+    format!(
+        r#"WITH looked AS MATERIALIZED (
+    SELECT position, id FROM "{schema}".events WHERE position {within} (
+        SELECT position FROM "{schema}".events WHERE {beyond} ORDER BY {order} LIMIT 1
+    ) {limit} ORDER BY {back} LIMIT 1
+), found AS MATERIALIZED (
+    SELECT position, sum(size) OVER (ORDER BY {order} ROWS UNBOUNDED PRECEDING) - size AS before FROM (
+        SELECT position, octet_length(payload) + octet_length(metadata) AS size FROM (
+            SELECT position, stream, type, tags, metadata, payload FROM "{schema}".events
+            WHERE {beyond} AND position {within} (SELECT position FROM looked)
+            ORDER BY {order} OFFSET 0
+        ) AS looked_at WHERE {condition} ORDER BY {order} LIMIT $2
+    ) AS sizes
+)
+({state}
+LEFT JOIN looked l ON true)
+UNION ALL
+(SELECT e.* FROM found CROSS JOIN LATERAL (
+    SELECT {EVENT} FROM "{schema}".events WHERE position = found.position OFFSET 0
+) e WHERE before < $3)
+ORDER BY {order}"#
+    )
+    .into()
 }
 
 /// The same for a stream. The first row has in `recorded_at` and `id` the end of the log, and in

@@ -1,6 +1,7 @@
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use downlink::{Cursor, EventStore, Read};
+use downlink::store::ReadLog;
+use downlink::{Cursor, EventStore, Filter, Read};
 use downlink_postgres::PostgresStore;
 
 use crate::aim::Aim;
@@ -41,16 +42,27 @@ pub(crate) async fn measure(server: &Server, arguments: &Arguments) {
     table::print("SELECT in pages of 500 through sqlx", &rate(&by_hand));
     let ratio = median_ratio(&ours, &by_hand);
     table::print_ratio("read_log in pages of 500", &rate(&ours), ratio, Aim::AtLeast(0.7));
+    let none = Read::log().with_filter(Filter::types(["FlightDiverted"]));
+    let mut searched = Vec::new();
+    for _ in 0..arguments.rounds {
+        searched.push(per_second(count, read(&store, &none).await.1));
+    }
+    table::print("searched by a filter that nothing matches", &rate(&searched));
 }
 
 async fn rate(store: &PostgresStore) -> f64 {
+    let (events, took) = read(store, &Read::log().with_limit(PAGE)).await;
+    per_second(events, took)
+}
+
+/// Reads to the end of the log, and returns how many events and in how long.
+async fn read(store: &PostgresStore, all: &ReadLog) -> (usize, Duration) {
     let (began, mut read, mut after) = (Instant::now(), 0, Cursor::START);
     loop {
-        let page = store.read_log(Read::log().with_after(after).with_limit(PAGE)).await;
-        let page = page.expect("a page");
+        let page = store.read_log(all.clone().with_after(after)).await.expect("a page");
         (read, after) = (read + page.events.len(), page.scanned);
         if !page.more {
-            return per_second(read, began.elapsed());
+            return (read, began.elapsed());
         }
     }
 }

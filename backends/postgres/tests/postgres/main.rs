@@ -5,6 +5,7 @@
 mod added_tables;
 mod book;
 mod commit_cut;
+mod filtered_pages;
 mod fixture;
 mod jobs;
 mod laws;

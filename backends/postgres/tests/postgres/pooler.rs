@@ -67,7 +67,8 @@ fn pooled(schema: &str) -> Options {
     options(schema).with_pooler(true).with_busy_deadline(Duration::from_mins(1))
 }
 
-async fn connect(schema: &str) -> Result<PostgresStore> {
+/// A store behind the pooler.
+pub(crate) async fn connect(schema: &str) -> Result<PostgresStore> {
     create_user(schema).await?;
     pooled(schema).connect(&Pooler::get().url(schema)).await
 }
