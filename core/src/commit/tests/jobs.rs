@@ -1,10 +1,12 @@
+use std::time::Duration;
+
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::bench::{Bench, one};
 use super::over_both_drivers;
 use super::scripted::{DriverStep, Fault};
-use crate::commit::Ending;
+use crate::commit::{Ending, WriterOptions};
 use crate::error::{Error, ErrorKind, Result};
 
 over_both_drivers! {
@@ -13,6 +15,7 @@ over_both_drivers! {
     a_job_that_panics_is_rolled_back
     a_job_whose_commit_is_uncertain_has_an_unknown_outcome
     appends_do_not_overtake_jobs
+    a_job_is_no_append_to_wait_for
 }
 
 type Notes = Vec<&'static str>;
@@ -85,4 +88,17 @@ async fn appends_do_not_overtake_jobs<const BLOCKING: bool>() {
     after.await.unwrap();
     job.await.unwrap();
     assert_eq!(bench.script.state().commits, [["First"], ["Before"], ["job"], ["After"]]);
+}
+
+async fn a_job_is_no_append_to_wait_for<const BLOCKING: bool>() {
+    let options = WriterOptions::new().with_linger(Duration::from_hours(1));
+    let bench = Bench::<BLOCKING>::with(options).await;
+    let first = bench.hold().await;
+    let mut job = bench.writer.run(0, note("job", || Ok(Ending::Commit(())))).boxed();
+    assert!((&mut job).now_or_never().is_none());
+    bench.script.release();
+    first.await.unwrap();
+    job.await.unwrap();
+    bench.submit(one("A")).await.unwrap();
+    assert_eq!(bench.script.state().commits, [["First"], ["job"], ["A"]]);
 }
