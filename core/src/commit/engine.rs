@@ -364,7 +364,7 @@ impl<D: Driver> Engine<D> {
         }
         self.queue.wait(1, Some(deadline)).await;
         if Instant::now() >= deadline {
-            self.expected.is_late();
+            self.expected.has_waited_in_full();
         }
         self.queue.has_append()
     }

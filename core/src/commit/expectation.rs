@@ -25,7 +25,7 @@ impl Expectation {
     }
 
     /// Notes that a transaction has waited as long as it may.
-    pub(super) fn is_late(&mut self) {
+    pub(super) fn has_waited_in_full(&mut self) {
         self.is_late = true;
     }
 
@@ -51,7 +51,7 @@ mod tests {
 
     fn group(expectation: &mut Expectation, appends: usize, waiting: usize) -> usize {
         if appends < expectation.appends() {
-            expectation.is_late();
+            expectation.has_waited_in_full();
         }
         expectation.got(appends);
         expectation.answered(waiting);
