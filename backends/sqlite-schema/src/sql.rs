@@ -79,19 +79,20 @@ pub const ID_AT: &str = "SELECT id FROM downlink_events WHERE position = ?1";
 pub const JUMP_AT: &str =
     "SELECT jump FROM downlink_events WHERE position = ?1 AND stream = ?2 AND version = ?3";
 
-// Pages of the log.
+// Pages of the log. SQLite would plan a statement again for each value of a parameter that is
+// all of its LIMIT: therefore `+ 0`.
 
 /// The events after ?1, at most ?2.
 pub const EVENTS_AFTER: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM downlink_events e WHERE e.position > ?1 ORDER BY e.position LIMIT ?2"
+    " FROM downlink_events e WHERE e.position > ?1 ORDER BY e.position LIMIT ?2 + 0"
 );
 /// The events before ?1, newest first, at most ?2.
 pub const EVENTS_BEFORE: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM downlink_events e WHERE e.position < ?1 ORDER BY e.position DESC LIMIT ?2"
+    " FROM downlink_events e WHERE e.position < ?1 ORDER BY e.position DESC LIMIT ?2 + 0"
 );
 /// Position and id of the newest event at or below ?1.
 pub const NEWEST_UP_TO: &str =
@@ -220,7 +221,7 @@ pub const DELETE_DEAD_LETTERS: &str = "DELETE FROM downlink_dead_letters WHERE p
 /// projection of name ?1 and version ?2, after the position ?3, at most ?4.
 pub const DEAD_LETTERS: &str = "SELECT d.position, d.id, d.error, d.skipped_at \
      FROM downlink_projections p JOIN downlink_dead_letters d ON d.projection = p.key \
-     WHERE p.name = ?1 AND p.version = ?2 AND d.position > ?3 ORDER BY d.position LIMIT ?4";
+     WHERE p.name = ?1 AND p.version = ?2 AND d.position > ?3 ORDER BY d.position LIMIT ?4 + 0";
 
 // Leases of projections.
 
