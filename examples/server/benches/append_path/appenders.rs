@@ -20,10 +20,10 @@ use crate::subject::Store;
 use crate::support::warm_up::{WARM_UP_BYTES, WARM_UP_EVENTS};
 
 /// The number of streams that appenders choose from.
-const STREAMS: u64 = 1_000;
+pub(crate) const STREAMS: u64 = 1_000;
 
 /// As many bytes as the events that warm up a server.
-const WARM_UP_ROWS: u64 = 100_000;
+pub(crate) const WARM_UP_ROWS: u64 = 100_000;
 
 /// Reads a number of seconds from each line of the input, appends for that time, and
 /// prints a line of results. Each measurement is a separate process, so that one build

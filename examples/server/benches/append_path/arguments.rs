@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::Result;
 use crate::appenders::Appenders;
+use crate::bare::Bare;
 use crate::subject::Store;
 
 /// The file names of a kept build.
@@ -74,6 +75,9 @@ pub(crate) enum Command {
     /// Append in this process and print the results: started by the benchmark
     #[command(hide = true)]
     Appenders(Appenders),
+    /// Serve plain transactions: started by the benchmark
+    #[command(hide = true)]
+    Bare(Bare),
 }
 
 /// The programs of one build.

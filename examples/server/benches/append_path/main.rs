@@ -31,12 +31,15 @@
 //! write-ahead log is overwritten and not extended, and killed after the measurement.
 //!
 //! The table has the median, minimum and maximum of the rounds. A ratio is the median
-//! of the ratios within each round: to the earlier build, and to the baseline, which
-//! is Durable Streams over HTTP and a plain loop of transactions in process.
+//! of the ratios within each round: to the earlier build, and to the baseline. That is
+//! for one client a bare server, which runs a plain transaction on the thread of its
+//! connection; for 64 clients and for events Durable Streams; in process a plain loop of
+//! transactions.
 
 mod appender_process;
 mod appenders;
 mod arguments;
+mod bare;
 mod clients;
 mod counting_store;
 #[path = "../../../../backends/rusqlite/benches/raw/mod.rs"]
@@ -65,8 +68,10 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    if let Some(Command::Appenders(appenders)) = &arguments.command {
-        return appenders.run();
+    match &arguments.command {
+        Some(Command::Appenders(appenders)) => return appenders.run(),
+        Some(Command::Bare(bare)) => return bare.run(),
+        None => {}
     }
     if let Some(folder) = &arguments.keep {
         return arguments.keep_in(folder);

@@ -139,7 +139,12 @@ impl<'a> Rounds<'a> {
             servers.push((subject, server));
         }
         let many = self.measure_clients("HTTP append, 64 clients", MANY, &servers).await?;
+        let warm_up = self.arguments.warms_up();
+        let bare = Server::start_bare(&self.now.benchmark, warm_up, self.folder.path()).await?;
+        servers.push((Subject::Bare, bare));
         let one = self.measure_clients("HTTP append, 1 client", ONE, &servers).await?;
+        // It has no more than appends.
+        servers.pop();
         let events = self.measure_followers(&servers, &one).await?;
         self.measure_followers_beside_readers(&servers).await?;
         for (((subject, server), many), (one, event)) in

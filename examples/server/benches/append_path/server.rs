@@ -42,6 +42,17 @@ impl Server {
         Self::run(command, Protocol::Downlink, folder).await
     }
 
+    /// Starts the [bare](crate::bare::Bare) server of this program.
+    pub(crate) async fn start_bare(program: &Path, warm_up: bool, parent: &Path) -> Result<Self> {
+        let folder = tempfile::tempdir_in(parent)?;
+        let mut command = Command::new(program);
+        command.arg("bare").arg("--file").arg(folder.path().join("log.db"));
+        if warm_up {
+            command.arg("--warm-up");
+        }
+        Self::run(command, Protocol::Downlink, folder).await
+    }
+
     pub(crate) async fn start_durable_streams(program: &Path, parent: &Path) -> Result<Self> {
         let folder = tempfile::tempdir_in(parent)?;
         // It does not print the port that it gets for 0.

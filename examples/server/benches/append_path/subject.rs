@@ -7,6 +7,8 @@ use clap::ValueEnum;
 pub(crate) enum Subject {
     Ours(Build, Store),
     DurableStreams,
+    /// A plain transaction on the thread of each connection.
+    Bare,
     /// Transactions on a plain connection with the same tables.
     PlainLoop,
     /// A separate fdatasync.
@@ -44,6 +46,7 @@ impl fmt::Display for Subject {
         match self {
             Self::Ours(build, store) => write!(f, "{}, {store}", build.name()),
             Self::DurableStreams => f.write_str("durable-streams"),
+            Self::Bare => f.write_str("bare server"),
             Self::PlainLoop => f.write_str("plain loop"),
             Self::Disk => f.write_str("disk"),
         }

@@ -51,7 +51,7 @@ fn in_groups(results: &Results) -> Vec<&Series> {
 }
 
 fn baseline<'a>(results: &'a Results, series: &Series) -> Option<&'a Series> {
-    let baselines = [Subject::DurableStreams, Subject::PlainLoop].into_iter();
+    let baselines = [Subject::Bare, Subject::DurableStreams, Subject::PlainLoop].into_iter();
     let mut same = baselines.filter_map(|baseline| results.same_of(series, baseline));
     same.next().filter(|_| series.subject.is_ours())
 }
