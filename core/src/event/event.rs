@@ -1,7 +1,8 @@
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use serde::de::DeserializeOwned;
 
 use super::typed;
@@ -25,8 +26,10 @@ struct Inner {
     version: Version,
     recorded_at: Timestamp,
     content: NewEvent,
-    /// The first wire format that was rendered, and its bytes.
+    /// The first wire format that was kept, and its bytes.
     rendered: OnceLock<(Format, Bytes)>,
+    /// Whether it was rendered before.
+    is_in_demand: AtomicBool,
 }
 
 impl Event {
@@ -39,8 +42,15 @@ impl Event {
         recorded_at: Timestamp,
         content: NewEvent,
     ) -> Self {
-        let (cursor, rendered) = (Cursor::of(position, content.id()), OnceLock::new());
-        let inner = Inner { cursor, stream, version, recorded_at, content, rendered };
+        let inner = Inner {
+            cursor: Cursor::of(position, content.id()),
+            stream,
+            version,
+            recorded_at,
+            content,
+            rendered: OnceLock::new(),
+            is_in_demand: AtomicBool::new(false),
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -143,15 +153,39 @@ impl Event {
     /// Only the first format that is rendered is cached. Any other format is
     /// rendered at each call.
     pub fn rendered(&self, format: Format, render: impl FnOnce(&Self) -> Bytes) -> Bytes {
-        if let Some((known, bytes)) = self.inner.rendered.get()
-            && *known == format
-        {
+        if let Some(bytes) = self.kept(format) {
             return bytes.clone();
         }
         let bytes = render(self);
         // If two threads render at once, the first result is kept; both are the same bytes.
         let _ = self.inner.rendered.set((format, bytes.clone()));
         bytes
+    }
+
+    /// As [`rendered`](Self::rendered), but appends the bytes to `out`, as `render` does.
+    ///
+    /// They are cached from the second call on: what one reader needs, as in a replay, is
+    /// rendered in place.
+    pub fn render_into(
+        &self,
+        format: Format,
+        out: &mut BytesMut,
+        render: impl FnOnce(&Self, &mut BytesMut),
+    ) {
+        if let Some(bytes) = self.kept(format) {
+            return out.extend_from_slice(bytes);
+        }
+        let start = out.len();
+        render(self, out);
+        let inner = &self.inner;
+        if inner.is_in_demand.swap(true, Ordering::Relaxed) && inner.rendered.get().is_none() {
+            let _ = inner.rendered.set((format, Bytes::copy_from_slice(&out[start..])));
+        }
+    }
+
+    fn kept(&self, format: Format) -> Option<&Bytes> {
+        let (known, bytes) = self.inner.rendered.get()?;
+        (*known == format).then_some(bytes)
     }
 
     /// The size of payload, metadata and tags together, in bytes.
@@ -190,12 +224,15 @@ impl fmt::Debug for Event {
 mod tests {
     use super::*;
 
-    #[test]
-    fn is_rendered_once() {
+    fn event() -> Event {
         let content = NewEvent::json("FlightLanded", "{}").unwrap();
         let stream = StreamId::new("flight-UA1545").unwrap();
-        let event =
-            Event::new(Position::ZERO.next(), stream, Version::FIRST, Timestamp::EPOCH, content);
+        Event::new(Position::ZERO.next(), stream, Version::FIRST, Timestamp::EPOCH, content)
+    }
+
+    #[test]
+    fn is_rendered_once() {
+        let event = event();
         let clone = event.clone();
         let format = Format::shared("a");
         assert_eq!(event.rendered(format, |_| Bytes::from_static(b"once")), "once");
@@ -204,5 +241,19 @@ mod tests {
             assert_eq!(clone.rendered(other, |_| Bytes::from_static(b"other")), "other");
         }
         assert_ne!(Format::unique("a"), Format::unique("a"));
+    }
+
+    #[test]
+    fn is_kept_from_the_second_reader_on() {
+        let (event, format) = (event(), Format::shared("a"));
+        let mut out = BytesMut::new();
+        for text in ["first ", "second "] {
+            event.render_into(format, &mut out, |_, out| out.extend_from_slice(text.as_bytes()));
+        }
+        event.render_into(format, &mut out, |_, _| unreachable!("rendered again"));
+        assert_eq!(out, "first second second ");
+        assert_eq!(event.rendered(format, |_| unreachable!("rendered again")), "second ");
+        event.render_into(Format::shared("b"), &mut out, |_, out| out.extend_from_slice(b"other"));
+        assert!(out.ends_with(b"second other"));
     }
 }

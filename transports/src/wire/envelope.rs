@@ -1,8 +1,8 @@
-use std::fmt::Write;
+use std::fmt::{Arguments, Write};
 
-use base64::Engine as _;
+use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use downlink::event::Format;
 use downlink::{Cursor, Event, EventId, NewEvent};
 use memchr::memchr2;
@@ -26,11 +26,16 @@ const AFTER: &str = "\n\n";
 /// Renders the event as one block of an SSE stream: `id: C`, `data: E` and a blank
 /// line.
 ///
-/// An event is rendered once per process, for all subscribers and transports:
-/// [`envelope`] is a slice of the same bytes.
+/// The bytes are kept in the event, for all subscribers and transports: [`envelope`] is a
+/// slice of them.
 #[must_use]
 pub fn sse_block(event: &Event) -> Bytes {
     event.rendered(FORMAT, render)
+}
+
+/// Appends what [`sse_block`] returns.
+fn put_sse_block(out: &mut BytesMut, event: &Event) {
+    event.render_into(FORMAT, out, |event, out| put_block(out, event, event.content()));
 }
 
 /// Renders the event as clients receive it: one JSON object on one line.
@@ -74,20 +79,24 @@ fn render(event: &Event) -> Bytes {
 /// Renders an event with other content than the stored one.
 fn render_with(event: &Event, content: &NewEvent) -> Bytes {
     // The payload, and about 300 bytes of everything else.
-    let mut out = String::with_capacity(content.size() + 384);
+    let mut block = BytesMut::with_capacity(content.size() + 384);
+    put_block(&mut block, event, content);
+    block.freeze()
+}
+
+fn put_block(out: &mut BytesMut, event: &Event, content: &NewEvent) {
     let (mut cursor, mut id) = ([0; Cursor::TEXT_LEN], [0; EventId::TEXT_LEN]);
     let (cursor, id) = (event.cursor().encode(&mut cursor), event.id().encode(&mut id));
     for part in ["id: ", cursor, "\ndata: {\"cursor\":\"", cursor, "\",\"id\":\"", id] {
-        out.push_str(part);
+        put_str(out, part);
     }
-    out.push_str("\",\"stream\":");
-    put_text(&mut out, event.stream().as_str());
-    put(&mut out, format_args!(",\"version\":{},\"type\":", event.version()));
-    put_text(&mut out, event.event_type().as_str());
-    put(&mut out, format_args!(",\"time\":\"{}\"", event.recorded_at()));
-    put_content(&mut out, content, put_json);
-    out.push_str(AFTER);
-    out.into()
+    put_str(out, "\",\"stream\":");
+    put_text(out, event.stream().as_str());
+    put(out, format_args!(",\"version\":{},\"type\":", event.version()));
+    put_text(out, event.event_type().as_str());
+    put(out, format_args!(",\"time\":\"{}\"", event.recorded_at()));
+    put_content(out, content, put_json);
+    put_str(out, AFTER);
 }
 
 /// Renders a new event for an append, with its JSON byte for byte: a repeated
@@ -100,30 +109,32 @@ pub(super) fn put_new_event(out: &mut String, event: &NewEvent) {
 }
 
 /// Renders payload, metadata and tags, and closes the object.
-fn put_content(out: &mut String, event: &NewEvent, put_json: fn(&mut String, &[u8])) {
+fn put_content<W: Write>(out: &mut W, event: &NewEvent, put_json: fn(&mut W, &[u8])) {
     if event.content_type().is_json() {
-        out.push_str(",\"data\":");
+        put_str(out, ",\"data\":");
         put_json(out, event.payload());
     } else {
-        out.push_str(",\"data_base64\":\"");
-        BASE64.encode_string(event.payload(), out);
-        out.push_str("\",\"content_type\":");
+        put(
+            out,
+            format_args!(",\"data_base64\":\"{}", Base64Display::new(event.payload(), &BASE64)),
+        );
+        put_str(out, "\",\"content_type\":");
         put_text(out, event.content_type().as_str());
     }
-    out.push_str(",\"metadata\":");
+    put_str(out, ",\"metadata\":");
     put_json(out, event.metadata());
-    out.push_str(",\"tags\":[");
+    put_str(out, ",\"tags\":[");
     for (index, tag) in event.tags().iter().enumerate() {
         if index > 0 {
-            out.push(',');
+            put_str(out, ",");
         }
         put_text(out, tag.as_str());
     }
-    out.push_str("]}");
+    put_str(out, "]}");
 }
 
 /// Embeds JSON as stored, on one line.
-fn put_json(out: &mut String, json: &[u8]) {
+fn put_json(out: &mut BytesMut, json: &[u8]) {
     match std::str::from_utf8(json) {
         Ok(json) => put_line(out, json),
         // Only if a store returns what was never appended.
@@ -132,31 +143,38 @@ fn put_json(out: &mut String, json: &[u8]) {
 }
 
 /// Appends the text with spaces for its line ends.
-fn put_line(out: &mut String, text: &str) {
+fn put_line(out: &mut BytesMut, text: &str) {
     let mut rest = text;
     while let Some(end) = memchr2(b'\r', b'\n', rest.as_bytes()) {
-        out.push_str(&rest[..end]);
-        out.push(' ');
+        put_str(out, &rest[..end]);
+        put_str(out, " ");
         rest = &rest[end + 1..];
     }
-    out.push_str(rest);
+    put_str(out, rest);
 }
 
 /// Appends the text as a JSON string.
-pub(super) fn put_text(out: &mut String, text: &str) {
+pub(super) fn put_text(out: &mut impl Write, text: &str) {
     let is_plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
     if text.bytes().all(is_plain) {
         for part in ["\"", text, "\""] {
-            out.push_str(part);
+            put_str(out, part);
         }
     } else {
-        out.push_str(&serde_json::to_string(text).expect("a string can be serialized"));
+        put_str(out, &serde_json::to_string(text).expect("a string can be serialized"));
     }
 }
 
-pub(super) fn put(out: &mut String, what: std::fmt::Arguments<'_>) {
-    out.write_fmt(what).expect("writing to a string never fails");
+/// Appends the text as it is.
+fn put_str(out: &mut impl Write, text: &str) {
+    out.write_str(text).expect(NEVER_FAILS);
 }
+
+pub(super) fn put(out: &mut impl Write, what: Arguments<'_>) {
+    out.write_fmt(what).expect(NEVER_FAILS);
+}
+
+const NEVER_FAILS: &str = "writing to memory never fails";
 
 #[cfg(test)]
 mod tests {

@@ -5,12 +5,12 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use downlink::Error;
 use downlink::transport::Frame;
+use downlink::{Error, Item};
 use rand::Rng;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::source::{Next, Source};
+use super::source::{Next, Source, put, render};
 use super::sync_future::SyncFuture;
 use super::{COMMENT, Ending, StreamOptions, bye, ended_by, rights_changed};
 use crate::feed::stream_deadline::StreamDeadline;
@@ -155,24 +155,25 @@ impl SseBody {
         let Some(second) = self.next_small() else { return first };
         let mut batch = BytesMut::with_capacity(BATCH_BYTES.min(2 * first.len() + 1_024));
         batch.extend_from_slice(&first);
-        batch.extend_from_slice(&second);
+        put(&mut batch, &second, &self.options.renderer);
         for _ in 2..BATCH_FRAMES {
             if batch.len() >= BATCH_BYTES {
                 break;
             }
             let Some(next) = self.next_small() else { break };
-            batch.extend_from_slice(&next);
+            put(&mut batch, &next, &self.options.renderer);
         }
         batch.freeze()
     }
 
     /// The next available item if it is small; a large one is held back.
-    fn next_small(&mut self) -> Option<Bytes> {
-        let next = self.source.try_next(&self.options.renderer)?;
-        if next.len() < LARGE {
+    fn next_small(&mut self) -> Option<Item> {
+        let next = self.source.try_next()?;
+        let renderer = &self.options.renderer;
+        if !matches!(&next, Item::Event(event) if renderer.size(event) >= LARGE) {
             return Some(next);
         }
-        self.held_back = Some(next);
+        self.held_back = Some(render(&next, renderer));
         None
     }
 

@@ -1,7 +1,7 @@
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use downlink::live::{LiveSubscription, Update};
 use downlink::transport::Frame;
 use downlink::{Cursor, Error, Item, Subscription};
@@ -55,9 +55,9 @@ impl Source {
     }
 
     /// What comes next if it is in memory.
-    pub(super) fn try_next(&mut self, renderer: &Renderer) -> Option<Bytes> {
+    pub(super) fn try_next(&mut self) -> Option<Item> {
         match self {
-            Self::Log(subscription) => subscription.try_next().map(|item| render(&item, renderer)),
+            Self::Log(subscription) => subscription.try_next(),
             // Only the newest answer matters.
             Self::Live(_) => None,
         }
@@ -134,7 +134,15 @@ fn live_block(update: &Update) -> Bytes {
     }
 }
 
-fn render(item: &Item, renderer: &Renderer) -> Bytes {
+/// Appends what [`render`] returns.
+pub(super) fn put(out: &mut BytesMut, item: &Item, renderer: &Renderer) {
+    match item {
+        Item::Event(event) => renderer.put_sse_block(out, event),
+        _ => out.extend_from_slice(&render(item, renderer)),
+    }
+}
+
+pub(super) fn render(item: &Item, renderer: &Renderer) -> Bytes {
     match *item {
         Item::Event(ref event) => renderer.sse_block(event),
         Item::Live { cursor, head } => wire::frame_block(&Frame::Live { cursor, head }, None),

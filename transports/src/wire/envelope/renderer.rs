@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use downlink::event::Format;
 use downlink::{Event, Schema};
 
-use super::{envelope_of, render, render_with, sse_block};
+use super::{envelope_of, put_sse_block, render, render_with, sse_block};
 
 /// Renders the events of a feed: with their payloads as stored, or in the newest form of a
 /// schema.
@@ -34,6 +34,20 @@ impl Renderer {
             None => sse_block(event),
             Some(newest) => event.rendered(newest.format, |event| newest.render(event)),
         }
+    }
+
+    /// Appends what [`sse_block`](Self::sse_block) returns.
+    pub(crate) fn put_sse_block(&self, out: &mut BytesMut, event: &Event) {
+        match &self.newest {
+            None => put_sse_block(out, event),
+            // Kept, since an event is upcast once.
+            Some(_) => out.extend_from_slice(&self.sse_block(event)),
+        }
+    }
+
+    /// About how many bytes the content has as it is rendered.
+    pub(crate) fn size(&self, event: &Event) -> usize {
+        if self.newest.is_some() { self.sse_block(event).len() } else { event.size() }
     }
 
     /// As [`wire::envelope`](crate::wire::envelope).
