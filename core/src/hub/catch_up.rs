@@ -48,6 +48,12 @@ struct PendingRead {
     room: PageRoom,
 }
 
+impl PendingRead {
+    fn is_of(&self, wanted: &Filter, after: Cursor) -> bool {
+        self.after == after && self.is_filtered != wanted.is_everything()
+    }
+}
+
 impl CatchUp {
     /// The page after `after`, from the cache or the store. `head` is the end
     /// of the log up to which the subscription catches up. Transient errors are
@@ -61,19 +67,31 @@ impl CatchUp {
     ) -> Result<Arc<CachedPage>> {
         let all = Filter::everything();
         let wanted = if self.reads_filtered(shared, after, head) { filter } else { &all };
-        let page = match shared.pages.get(wanted, after) {
-            Some(page) => {
-                let pending = self.pending.take();
-                // What it has begun to read itself, or joined, was counted then.
-                if pending.is_none_or(|pending| pending.after != after) {
-                    count(&shared.counters.shared_pages);
+        let page = match self.read_before(wanted, after) {
+            Some(page) => page,
+            None => match shared.pages.get(wanted, after) {
+                Some(page) => {
+                    let pending = self.pending.take();
+                    // What it has begun to read itself, or joined, was counted then.
+                    if pending.is_none_or(|pending| pending.after != after) {
+                        count(&shared.counters.shared_pages);
+                    }
+                    page
                 }
-                page
-            }
-            None => self.read(shared, wanted, after).await?,
+                None => self.read(shared, wanted, after).await?,
+            },
         };
         self.is_sparse = is_sparse(&page, filter, wanted);
         Ok(page)
+    }
+
+    /// The page that was read ahead. That of the cache may end earlier, and would be kept for longer.
+    fn read_before(&mut self, wanted: &Filter, after: Cursor) -> Option<Arc<CachedPage>> {
+        let pending = self.pending.as_ref().filter(|pending| pending.is_of(wanted, after))?;
+        let page = pending.reading.clone().now_or_never()?.ok()?;
+        self.pending = None;
+        self.reads += 1;
+        Some(page)
     }
 
     /// Begins to read the page after `after`, which the subscription will ask for when
@@ -104,10 +122,9 @@ impl CatchUp {
         after: Cursor,
     ) -> Result<Arc<CachedPage>> {
         let read = || {
-            let is_filtered = !wanted.is_everything();
             let is_wanted = |pending: &PendingRead| {
                 let has_failed = matches!(pending.reading.peek(), Some(Err(_)));
-                pending.after == after && pending.is_filtered == is_filtered && !has_failed
+                pending.is_of(wanted, after) && !has_failed
             };
             let pending = self.pending.take().filter(is_wanted);
             let pending = pending.unwrap_or_else(|| self.begin(shared, wanted, after));

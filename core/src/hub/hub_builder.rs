@@ -26,8 +26,8 @@ impl HubBuilder {
             poll_interval: Duration::from_secs(1),
             ring_events: 16_384,
             ring_bytes: 64 << 20,
-            page_events: 256,
-            page_bytes: 64 << 10,
+            page_events: 512,
+            page_bytes: 128 << 10,
             page_reads: 4,
             kept_bytes: 16 << 20,
             checkpoint_events: 1_000,
@@ -54,7 +54,7 @@ impl HubBuilder {
     }
 
     /// Sets the size of the pages that subscriptions read from the store while
-    /// they are behind, in count and in stored bytes: 256 events and 64 KiB by
+    /// they are behind, in count and in stored bytes: 512 events and 128 KiB by
     /// default, but always at least one event. An idle subscription holds at
     /// most one page, and up to 64 events (48 KiB, including their rendered
     /// form) taken from it; [`Subscribe::with_budget`](crate::Subscribe::with_budget)

@@ -2,6 +2,7 @@
 //! subscriptions.
 
 mod append;
+mod begun;
 mod bounds;
 mod cached_page;
 mod catch_up;

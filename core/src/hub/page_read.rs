@@ -3,16 +3,15 @@
 use std::sync::Arc;
 
 use futures::FutureExt;
-use tokio::task::JoinError;
-use tokio_util::task::AbortOnDropHandle;
 
+use super::begun::attached;
 use super::cached_page::CachedPage;
 use super::hub_stats::count;
 use super::page_cache::{NextRead, PageRequest, Reading};
 use super::read_limiter::{Priority, ReadPermit};
 use super::shared::Shared;
 use crate::cursor::Cursor;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::filter::Filter;
 use crate::store::Read;
 
@@ -42,10 +41,11 @@ pub(super) fn read_page(
     }
     let request = cache.next_request(filter, from);
     let read = PageRead { shared: Arc::clone(shared), request: request.clone(), priority };
-    // Spawned when it is first polled: not under the lock, which its drop takes.
+    // Begun when it is first polled: not under the lock, which its drop takes.
     let reading = async {
-        let task = AbortOnDropHandle::new(tokio::spawn(read.run()));
-        task.await.unwrap_or_else(|error| Err(panicked(error)))
+        let turn = read.shared.reads.try_acquire(read.priority);
+        let is_its_turn = turn.is_some();
+        attached(read.run(turn), is_its_turn).await
     };
     let reading = reading.boxed().shared();
     cache.add(&request, priority, &reading);
@@ -56,14 +56,17 @@ impl PageRead {
     /// Waits for a permit and then decides what to read: the page may have been
     /// cached meanwhile, another read may be about to return it, or a request
     /// shortly before this one may be served by the same page.
-    async fn run(self) -> Result<Arc<CachedPage>> {
+    async fn run(self, mut turn: Option<ReadPermit>) -> Result<Arc<CachedPage>> {
         let Shared { tuning, pages, counters, reads, .. } = &*self.shared;
         let from = self.request.from;
         // Tried only once: another read's page may end before `from`, since pages are bounded in
         // bytes too.
         let mut reach = tuning.page_events;
         loop {
-            let permit = reads.acquire(self.priority).await;
+            let permit = match turn.take() {
+                Some(turn) => turn,
+                None => reads.acquire(self.priority).await,
+            };
             let next = pages.lock().next_read(&self.request, reach);
             let shared = match next {
                 NextRead::Use(page) => Some(page),
@@ -113,10 +116,6 @@ impl Drop for PageRead {
     fn drop(&mut self) {
         self.shared.pages.lock().ended(&self.request);
     }
-}
-
-fn panicked(error: JoinError) -> Error {
-    Error::with_source(ErrorKind::Backend, "a read of the log ended without a result", error)
 }
 
 #[cfg(test)]

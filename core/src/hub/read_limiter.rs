@@ -44,6 +44,13 @@ impl ReadLimiter {
         };
         acquired.expect("the semaphores are never closed")
     }
+
+    /// A permit that is free now.
+    pub(super) fn try_acquire(&self, priority: Priority) -> Option<ReadPermit> {
+        let of = |permits: &Arc<Semaphore>| Arc::clone(permits).try_acquire_owned().ok();
+        let short = || if priority == Priority::High { of(&self.short) } else { None };
+        of(&self.any).or_else(short)
+    }
 }
 
 #[cfg(test)]

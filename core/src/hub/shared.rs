@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
+use super::begun::detached;
 use super::bounds::Bounds;
 use super::fan_out::FanOut;
 use super::hub_stats::{Counters, count};
@@ -212,19 +213,16 @@ impl Shared {
     }
 }
 
-/// Reads in a task, which gives the turn back when the store has answered, even if
-/// no caller waits for the answer any more: the store may work on it all the same.
+/// Reads, and gives the turn back when the store has answered, even if no caller waits for the
+/// answer any more: the store may work on it all the same.
 async fn with_turn(
     turn: ReadPermit,
     read: impl Future<Output = Result<Page>> + Send + 'static,
 ) -> Result<Page> {
-    let task = tokio::spawn(async move {
+    detached(async move {
         let outcome = read.await;
         drop(turn);
         outcome
-    });
-    task.await.unwrap_or_else(|error| {
-        let message = "a read of the log ended without a result";
-        Err(Error::with_source(ErrorKind::Backend, message, error))
     })
+    .await
 }

@@ -243,6 +243,16 @@ async fn later_subscriptions_use_kept_pages_up_to_the_limit() {
     assert_eq!(store.reads().0, before + 10);
 }
 
+#[tokio::test]
+async fn the_next_page_is_read_while_the_subscription_is_busy() {
+    let store = Counting::with(3 * PAGE).await;
+    let hub = store.hub().start().await.unwrap();
+    let mut subscription = hub.subscribe(Subscribe::new()).await.unwrap();
+    next(&mut subscription).await.unwrap();
+    // No other task has run since the first page was returned.
+    assert_eq!(store.reads().0, 2);
+}
+
 #[tokio::test(start_paused = true)]
 async fn kept_pages_never_hide_a_replaced_log() {
     let store = Counting::with(300).await;
