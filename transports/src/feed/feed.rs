@@ -4,6 +4,7 @@ use std::time::Duration;
 use downlink::budget::ByteBudget;
 use downlink::live::{Live, LiveError};
 use downlink::{Hub, Schema};
+use futures::FutureExt;
 use http::request::Parts;
 use tokio_util::sync::CancellationToken;
 
@@ -309,7 +310,7 @@ impl Feed {
         let Some(reauthorizer) = &self.reauthorizer else {
             return Ok((self.authorize(parts).await?, RightsWatch::none()));
         };
-        reauthorizer.follow(&self.hub).await?;
+        reauthorizer.follow(&self.hub).boxed().await?;
         let changes = reauthorizer.changes();
         let mut rights = self.authorize(parts).await?;
         let Some(principal) = rights.any_principal().cloned() else {

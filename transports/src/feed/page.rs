@@ -35,7 +35,7 @@ pub(super) async fn answer(
     feed: &Feed,
     parts: &Parts,
     rights: &Rights,
-    drain: &Drain,
+    drain: Drain,
     watch: RightsWatch,
 ) -> Result<Response, Problem> {
     let query = Query::parse(parts.uri.query(), &PARAMETERS, &feed.parameters)?;
@@ -45,13 +45,14 @@ pub(super) async fn answer(
     watch.check_return(after).await?;
     let query = PageQuery { feed, filter, limit };
     let waits = !wait.is_zero() && parts.method != Method::HEAD;
-    let finding = async {
-        if !waits {
-            return drain.unless_begun(query.first(after)).await.ok_or_else(draining)?;
-        }
+    // Boxed, because what wraps a future keeps room for it more than once, and thousands may wait here.
+    let finding = if waits {
         let end = Instant::now() + wait;
         let end = rights.ends().map_or(end, |rights| rights.min(end));
-        query.wait(after, end, drain).await
+        query.wait(after, end, &drain).boxed()
+    } else {
+        let first = drain.unless_begun(query.first(after).boxed());
+        async { first.await.ok_or_else(draining)? }.boxed()
     };
     let found = match watch.unless_changed(finding).await {
         Some(found) => found?,
@@ -158,7 +159,7 @@ impl PageQuery<'_> {
         }
         let subscription = match self.tail(found.cursor) {
             Some(subscription) => subscription,
-            None => self.subscribe(After::Cursor(found.cursor)).await?,
+            None => self.subscribe(After::Cursor(found.cursor)).boxed().await?,
         };
         self.wait_on(subscription, end, drain).await
     }

@@ -6,13 +6,13 @@ use axum::extract::Request;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
+use futures::FutureExt;
 use http::header::{ALLOW, AUTHORIZATION, COOKIE, Entry, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode};
 
 use super::drain::{Drain, draining};
 use super::feed::Feed;
-use super::reauthorize::pending;
 #[cfg(feature = "websocket")]
 use super::websocket;
 use super::{append, guard, live, origin_check, page, response, sse, stream};
@@ -203,23 +203,21 @@ async fn dispatch(
     }
     let (rights, watch) = feed.rights(parts).await?;
     let principal = rights.any_principal().cloned();
-    let mut response = match route {
+    // Each in a box of its own size, since many wait for long.
+    let response = match route {
         Route::Feed if accepts_event_stream(&parts.headers) => {
-            sse::answer(feed, parts, &rights, drain, watch).await
+            sse::answer(feed, parts, &rights, drain, watch).boxed()
         }
-        Route::Feed => page::answer(feed, parts, &rights, &drain, watch).await,
+        Route::Feed => page::answer(feed, parts, &rights, drain, watch).boxed(),
         #[cfg(feature = "websocket")]
-        Route::Socket => websocket::answer(feed, parts, &rights, drain, watch).await,
-        Route::Live => live::answer(feed, parts, &rights, drain, watch).await,
+        Route::Socket => websocket::answer(feed, parts, &rights, drain, watch).boxed(),
+        Route::Live => live::answer(feed, parts, &rights, drain, watch).boxed(),
         Route::Stream if parts.method == Method::POST => {
-            append::answer(feed, parts, &rights, &watch, body).await
+            append::answer(feed, parts, &rights, &watch, body).boxed()
         }
-        Route::Stream => {
-            let answer = stream::answer(feed, parts, &rights);
-            let answer = drain.unless_begun(answer).await.ok_or_else(draining)?;
-            if watch.have_changed() { Err(pending()) } else { answer }
-        }
-    }?;
+        Route::Stream => stream::answer(feed, parts, &rights, drain, &watch).boxed(),
+    };
+    let mut response = response.await?;
     if let Some(principal) = principal {
         // For the application's own layers, such as limits.
         response.extensions_mut().insert(principal);

@@ -3,12 +3,15 @@ use std::borrow::Cow;
 use axum::response::{IntoResponse, Response};
 use downlink::store::{Direction, Page, ReadStream, StreamSpan};
 use downlink::{Read, StreamId, Version};
+use futures::FutureExt;
 use http::StatusCode;
 use http::request::Parts;
 use percent_encoding::percent_decode_str;
 
+use super::drain::{Drain, draining};
 use super::feed::Feed;
 use super::feed_cursor::FeedCursor;
+use super::reauthorize::{RightsWatch, pending};
 use super::response::json;
 use super::rights::Rights;
 use crate::wire::{Code, Envelopes, Problem, Query};
@@ -20,7 +23,15 @@ pub(super) async fn answer(
     feed: &Feed,
     parts: &Parts,
     rights: &Rights,
+    drain: Drain,
+    watch: &RightsWatch,
 ) -> Result<Response, Problem> {
+    let page = find_page(feed, parts, rights).boxed();
+    let page = drain.unless_begun(page).await.ok_or_else(draining)?;
+    if watch.have_changed() { Err(pending()) } else { page }
+}
+
+async fn find_page(feed: &Feed, parts: &Parts, rights: &Rights) -> Result<Response, Problem> {
     let stream = name(parts)?;
     let query = Query::parse(parts.uri.query(), &PARAMETERS, &feed.parameters)?;
     let direction = direction(&query)?;

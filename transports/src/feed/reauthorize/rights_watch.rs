@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use downlink::{After, Cursor, Filter, Position};
+use futures::FutureExt;
 use http::StatusCode;
 use http::request::Parts;
 use tokio::time::timeout;
@@ -103,7 +104,7 @@ impl RightsWatch {
             return Ok(());
         }
         watched.check_return(cursor.position())?;
-        let checked = watched.check_log().await;
+        let checked = watched.check_log().boxed().await;
         if checked.is_err() {
             // The client may be back with this cursor, if it misses the answer.
             let _first = watched.cursor.set(cursor);
@@ -114,7 +115,7 @@ impl RightsWatch {
     /// Refuses to answer with a page if wider rights came before it, and else keeps its cursor.
     pub(in crate::feed) async fn check_page(&self, cursor: Cursor) -> Result<(), Problem> {
         let Some(watched) = &self.0 else { return Ok(()) };
-        watched.check_log().await?;
+        watched.check_log().boxed().await?;
         let _first = watched.cursor.set(cursor);
         Ok(())
     }
@@ -122,7 +123,7 @@ impl RightsWatch {
     /// How the rights have changed. Unknown counts as wider, so that nothing is missed.
     pub(in crate::feed) async fn change(&self) -> RightsChange {
         let Some(watched) = &self.0 else { return RightsChange::Narrower };
-        let change = match timeout(DECISION_TIMEOUT, watched.rights()).await {
+        let change = match timeout(DECISION_TIMEOUT, watched.rights().boxed()).await {
             Ok(Ok(rights)) if is_within(rights.filter(), &watched.filter()) => {
                 RightsChange::Narrower
             }
