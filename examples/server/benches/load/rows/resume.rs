@@ -15,8 +15,8 @@ use crate::support::times::float;
 use crate::transport::Transport;
 
 /// The bounds of a page that the hub reads, by default.
-const PAGE_EVENTS: usize = 256;
-const PAGE_BYTES: usize = 64 << 10;
+const PAGE_EVENTS: usize = 512;
+const PAGE_BYTES: usize = 128 << 10;
 
 /// Lets many clients resume at the same time from a cursor far behind, on a new server.
 pub(super) async fn rows(bench: &Bench) -> Result<Vec<Row>> {
